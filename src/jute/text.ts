@@ -1,0 +1,59 @@
+/**
+ * Text as Java's jute reads and writes it.
+ *
+ * Reading is `new String(bytes, UTF_8)`: malformed input becomes U+FFFD; a three-byte form of a surrogate (CESU-8) is
+ * one U+FFFD, where the WHATWG decoder yields three. Writing is BinaryOutputArchive.stringToByteBuffer: each UTF-16
+ * unit by itself, so a code point from U+10000 leaves as two three-byte surrogates.
+ */
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+
+export function decodeText(buf: Uint8Array, off: number, end: number): string {
+  if (end - off < 24) {
+    let ascii = ''
+    let at = off
+    while (at < end && buf[at]! < 0x80) ascii += String.fromCharCode(buf[at++]!)
+    if (at === end) return ascii
+  }
+  for (let at = off; at + 2 < end; at++) {
+    if (buf[at] === 0xed && buf[at + 1]! >= 0xa0 && buf[at + 1]! <= 0xbf && (buf[at + 2]! & 0xc0) === 0x80) {
+      return decodeText(buf, off, at) + '\ufffd' + decodeText(buf, at + 3, end)
+    }
+  }
+  return decoder.decode(buf.subarray(off, end))
+}
+
+/** The number of bytes `encodeText` will write. */
+export function textBytes(text: string): number {
+  let bytes = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit >= 0x80) bytes += unit < 0x800 ? 1 : 2
+  }
+  return bytes
+}
+
+/** Writes `text` at `at`; the caller has made room. Returns the position behind it. */
+export function encodeText(text: string, into: Uint8Array, at: number): number {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit < 0x80) {
+      into[at++] = unit
+    } else if (unit < 0x800) {
+      into[at++] = 0xc0 | (unit >> 6)
+      into[at++] = 0x80 | (unit & 0x3f)
+    } else {
+      into[at++] = 0xe0 | (unit >> 12)
+      into[at++] = 0x80 | ((unit >> 6) & 0x3f)
+      into[at++] = 0x80 | (unit & 0x3f)
+    }
+  }
+  return at
+}
+
+/** `text` as bytes of its own. */
+export function textToBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(textBytes(text))
+  encodeText(text, bytes, 0)
+  return bytes
+}
