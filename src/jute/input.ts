@@ -52,7 +52,8 @@ export class Input {
     return this.end - this.off
   }
 
-  private take(bytes: number): number {
+  /** Steps over `bytes`, which are known to be there on return, and says where they start. */
+  take(bytes: number): number {
     const at = this.off
     if (this.end - at < bytes) throw new ProtocolError(`${bytes} bytes wanted, ${this.end - at} left`, at)
     this.off = at + bytes
@@ -119,9 +120,16 @@ export class Input {
     if (length > 0) this.off += length
   }
 
-  /** A vector's count: negative ones below -1 read as empty. -1 is null. No memory is taken for it. */
-  count(): number {
-    const count = this.view.getInt32(this.take(4))
+  /**
+   * A vector's count: negative ones below -1 read as empty. -1 is null. A count that what is left cannot hold, at
+   * `itemBytesMin` an item, is an error here already, so that no memory is ever taken for it.
+   */
+  count(itemBytesMin = 1): number {
+    const at = this.take(4)
+    const count = this.view.getInt32(at)
+    if (count > (this.end - this.off) / itemBytesMin) {
+      throw new ProtocolError(`${count} items in ${this.end - this.off} bytes`, at)
+    }
     return count < -1 ? 0 : count
   }
 }
