@@ -1,0 +1,657 @@
+/**
+ * zoo.cfg, dynamic membership file, myid and `-Dzookeeper.*` flags into one frozen Config.
+ *
+ * The only place that knows keys, defaults and validations of ZooKeeper 3.9.5 (Java: QuorumPeerConfig, ServerConfig and
+ * some sixty calls of System.getProperty). `parseConfig` is pure: the files it needs besides zoo.cfg come through a
+ * function. What configkeys.ts calls idle gets one warning per setting; a value that cannot be meant throws ConfigError.
+ */
+
+import { readFileSync } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import {
+  isMembershipKey,
+  type Membership,
+  NO_MEMBERSHIP,
+  observersOf,
+  parseMembership,
+  parseRole,
+  participantsOf,
+  type Role,
+  versionFromFileName,
+} from './members.ts'
+import { splitWords, systemPropertiesOf } from './properties.ts'
+import { ConfigError, parseJavaInteger, readEntries, type Secret, type Setting, Settings } from './settings.ts'
+
+export interface ListenAddress {
+  /** Null is every address of this machine. */
+  readonly host: string | null
+  /** 0 lets the system choose. */
+  readonly port: number
+}
+
+export type AuthScheme = 'ip' | 'digest' | 'x509' | 'sasl' | 'ensemble'
+
+export interface AuthProvider {
+  readonly scheme: AuthScheme
+  /** Where it was asked for; null for the built-in ip and digest. */
+  readonly where: string | null
+}
+
+export interface ConnectionThrottle {
+  /** 0 is off. */
+  readonly tokens: number
+  readonly fillTimeMs: number
+  readonly fillCount: number
+  readonly freezeTimeMs: number
+  readonly dropIncrease: number
+  readonly dropDecrease: number
+  readonly decreaseRatio: number
+  readonly weightEnabled: boolean
+  readonly globalWeight: number
+  readonly renewWeight: number
+  readonly localWeight: number
+}
+
+export interface MetricsProviderConfig {
+  readonly kind: 'default' | 'prometheus' | 'null'
+  readonly httpHost: string
+  readonly httpPort: number
+}
+
+export interface QuorumConfig {
+  readonly membership: Membership
+  readonly dynamicConfigFile: string | null
+  /** More than one voter, or one voter with standaloneEnabled=false: this server must run as a member. */
+  readonly distributed: boolean
+  readonly standaloneEnabled: boolean
+  readonly reconfigEnabled: boolean
+  readonly peerType: Role
+  readonly initLimitTicks: number
+  readonly syncLimitTicks: number
+  readonly connectToLearnerMasterLimitTicks: number
+}
+
+export interface Config {
+  /** Null when started from the legacy command line. */
+  readonly file: string | null
+  /** The file as read, for those who ask for it later. May contain secrets: never log it. */
+  readonly text: string
+
+  readonly dataDir: string
+  readonly dataLogDir: string
+  readonly dataDirAutocreate: boolean
+  readonly dbAutocreate: boolean
+
+  readonly clientAddress: ListenAddress | null
+  readonly secureClientAddress: ListenAddress | null
+  /** -1 is the system's own. */
+  readonly clientPortListenBacklog: number
+  readonly clientTcpKeepAlive: boolean
+
+  readonly tickTimeMs: number
+  readonly sessionTimeoutMinMs: number
+  readonly sessionTimeoutMaxMs: number
+  readonly sessionlessCnxnTimeoutMs: number
+
+  /** Per address and listener; 0 is unlimited. */
+  readonly maxClientCnxns: number
+  /** Per listener; 0 is unlimited. */
+  readonly maxCnxns: number
+  readonly globalOutstandingLimit: number
+  readonly juteMaxBufferBytes: number
+  readonly juteExtraBytes: number
+
+  readonly snapCount: number
+  /** -1 is off. */
+  readonly snapSizeLimitBytes: number
+  /** -1 is off. */
+  readonly txnLogSizeLimitBytes: number
+  readonly preAllocBytes: number
+  readonly forceSync: boolean
+  readonly fsyncWarningThresholdMs: number
+  readonly commitLogCount: number
+  readonly snapshotCompression: '' | 'gz' | 'snappy'
+  readonly snapshotTrustEmpty: boolean
+  readonly serializeLastProcessedZxid: boolean
+  readonly snapRetainCount: number
+  /** 0 is off. */
+  readonly purgeIntervalHours: number
+
+  readonly treeDigestEnabled: boolean
+  readonly closeSessionTxnEnabled: boolean
+  readonly extendedTypesEnabled: boolean
+  readonly emulate353TTLNodes: boolean
+  readonly containerCheckIntervalMs: number
+  readonly containerMaxPerMinute: number
+  readonly containerMaxNeverUsedIntervalMs: number
+  readonly enforceQuota: boolean
+
+  readonly skipACL: boolean
+  readonly superDigest: Secret | null
+  /** A name that node:crypto knows. */
+  readonly digestAlg: string
+  readonly digestAuthEnabled: boolean
+  readonly authProviders: readonly AuthProvider[]
+  readonly enforceAuthEnabled: boolean
+  readonly enforceAuthSchemes: readonly string[]
+  readonly eagerACLCheck: boolean
+  readonly ensembleAuthNames: readonly string[]
+
+  readonly requestThrottleMaxRequests: number
+  readonly requestThrottleStallTimeMs: number
+  readonly requestThrottleDropStale: boolean
+  readonly requestStaleConnectionCheck: boolean
+  readonly requestStaleLatencyCheck: boolean
+  /** 0 is off. */
+  readonly throttledOpWaitTimeMs: number
+  /** -1 is off. */
+  readonly largeRequestThresholdBytes: number
+  readonly largeRequestMaxBytes: number
+  readonly connectionThrottle: ConnectionThrottle
+
+  readonly readonlyModeEnabled: boolean
+  /** As written: comma separated words, `*` for all; null when not set. fourletter.ts makes a set of it. */
+  readonly fourLetterWhitelist: string | null
+  readonly metricsProvider: MetricsProviderConfig
+
+  /** From dataDir/myid; null when there is no such file. */
+  readonly serverId: number | null
+  readonly quorum: QuorumConfig
+}
+
+export interface LoadedConfig {
+  readonly config: Config
+  readonly warnings: string[]
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** The content of a file besides zoo.cfg (ISO-8859-1 text), or null when it does not exist. */
+export type ReadFile = (path: string) => string | null
+
+export const PROMETHEUS_PROVIDER = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
+
+/** Reads a configuration file. Relative directories are taken from the current one, as Java does. */
+export function loadConfig(file: string, env: Environment): LoadedConfig {
+  const bytes = readNamedFile(file)
+  // Java parses the file as ISO-8859-1 but keeps its text (for `initial_configuration`) as UTF-8.
+  const loaded = parseConfig(bytes.toString('latin1'), file, systemPropertiesFrom(env), readLatin1)
+  return {
+    config: Object.freeze({ ...absolute(loaded.config), text: bytes.toString('utf8') }),
+    warnings: loaded.warnings,
+  }
+}
+
+/** Java's legacy command line for a standalone server: `port dataDir [tickTime] [maxClientCnxns]`. */
+export function configFromArguments(words: readonly string[], env: Environment): LoadedConfig {
+  if (words.length < 2 || words.length > 4) {
+    throw new ConfigError(`expected port dataDir [tickTime] [maxClientCnxns], got ${words.length} words`)
+  }
+  const [port, dataDir, tickTime, maxClientCnxns] = words
+  const lines = [`clientPort=${port}`, `dataDir=${escapeValue(dataDir!)}`]
+  if (tickTime !== undefined) lines.push(`tickTime=${tickTime}`)
+  if (maxClientCnxns !== undefined) lines.push(`maxClientCnxns=${maxClientCnxns}`)
+  const loaded = parseConfig(lines.join('\n'), 'command line', systemPropertiesFrom(env))
+  return { config: Object.freeze({ ...absolute(loaded.config), file: null, text: '' }), warnings: loaded.warnings }
+}
+
+/** System properties out of SERVER_JVMFLAGS and JVMFLAGS; the latter comes later on Java's command line, so it wins. */
+export function systemPropertiesFrom(env: Environment): Map<string, string> {
+  return systemPropertiesOf([...splitWords(env['SERVER_JVMFLAGS'] ?? ''), ...splitWords(env['JVMFLAGS'] ?? '')])
+}
+
+export function parseConfig(
+  text: string,
+  fileName: string,
+  systemProperties: ReadonlyMap<string, string>,
+  readFile: ReadFile = () => null,
+): LoadedConfig {
+  const settings = new Settings(text, basename(fileName), systemProperties)
+  const directories = readDirectories(settings)
+  const serverId = readServerId(directories.dataDir, readFile)
+  const times = readTimes(settings)
+  const quorum = readQuorum(settings, readFile, serverId)
+  const config: Config = {
+    file: fileName,
+    text,
+    ...directories,
+    ...readListeners(settings, quorum.membership, serverId),
+    ...times,
+    ...readLimits(settings),
+    ...readStorage(settings),
+    ...readTree(settings),
+    ...readSecurity(settings),
+    ...readThrottling(settings),
+    readonlyModeEnabled: settings.boolean('readonlymode.enabled', false),
+    fourLetterWhitelist: settings.text('4lw.commands.whitelist'),
+    metricsProvider: readMetricsProvider(settings),
+    serverId,
+    quorum,
+  }
+  settings.warnOfIdleSettings()
+  return { config: Object.freeze(config), warnings: settings.warnings }
+}
+
+function readDirectories(s: Settings) {
+  const dataDir = s.text('dataDir')
+  if (dataDir === null || dataDir === '') throw s.refuse(s.find('dataDir'), 'dataDir is not set')
+  const dataLogDir = s.text('dataLogDir') ?? dataDir
+  for (const key of ['dataDir', 'dataLogDir']) {
+    const setting = s.find(key)
+    if (setting !== null && !/^(\/|\.\/)/.test(setting.value)) {
+      s.warn(setting.where, `${key}=${setting.value} is relative: begin it with ./ to say that this is meant`)
+    }
+  }
+  return {
+    dataDir,
+    dataLogDir,
+    dataDirAutocreate: s.boolean('datadir.autocreate', true),
+    dbAutocreate: s.boolean('db.autocreate', true),
+  }
+}
+
+function readServerId(dataDir: string, readFile: ReadFile): number | null {
+  const path = `${dataDir}/myid`
+  const text = readFile(path)
+  if (text === null) return null
+  const line = text.split(/\r\n|\r|\n/)[0]!.trim()
+  const id = parseJavaInteger(line, false)
+  if (id === null) throw new ConfigError(`${path}:1: '${line}' is not a server id`)
+  return id
+}
+
+function readListeners(s: Settings, membership: Membership, serverId: number | null) {
+  const clientPortListenBacklog = s.int('clientPortListenBacklog', -1)
+  const stated = readListener(s, 'clientPort', 'clientPortAddress')
+  const entry = membership.members.find((member) => member.id === serverId)?.client ?? null
+  let clientAddress = stated
+  if (entry !== null) {
+    const entryAddress = { host: entry.host === '0.0.0.0' ? null : entry.host, port: entry.port }
+    if (
+      stated !== null &&
+      ((stated.host !== null && stated.host !== entryAddress.host) || stated.port !== entry.port)
+    ) {
+      const other = `${entry.host}:${entry.port} of server.${serverId}`
+      throw s.refuse(s.find('clientPort'), `client address ${stated.host ?? '*'}:${stated.port} differs from ${other}`)
+    }
+    clientAddress = entryAddress
+  }
+  return {
+    clientAddress,
+    secureClientAddress: readListener(s, 'secureClientPort', 'secureClientPortAddress'),
+    clientPortListenBacklog,
+    clientTcpKeepAlive: s.boolean('clientTcpKeepAlive', false),
+  }
+}
+
+function readListener(s: Settings, portKey: string, addressKey: string): ListenAddress | null {
+  const address = s.find(addressKey)
+  if (s.find(portKey) === null) {
+    if (address !== null) throw s.refuse(address, `${addressKey} is set but ${portKey} is not`)
+    return null
+  }
+  const host = address === null || address.value === '' || address.value === '0.0.0.0' ? null : address.value
+  return { host, port: s.int(portKey, 0, { min: 0, max: 65535 }) }
+}
+
+function readTimes(s: Settings) {
+  const tickTimeMs = s.int('tickTime', 3000, { min: 1 })
+  const min = s.int('minSessionTimeout', -1)
+  const max = s.int('maxSessionTimeout', -1)
+  const sessionTimeoutMinMs = min === -1 ? tickTimeMs * 2 : min
+  const sessionTimeoutMaxMs = max === -1 ? tickTimeMs * 20 : max
+  if (sessionTimeoutMinMs > sessionTimeoutMaxMs) {
+    const setting = s.find('minSessionTimeout') ?? s.find('maxSessionTimeout')
+    throw s.refuse(
+      setting,
+      `minSessionTimeout ${sessionTimeoutMinMs} is larger than maxSessionTimeout ${sessionTimeoutMaxMs}`,
+    )
+  }
+  return {
+    tickTimeMs,
+    sessionTimeoutMinMs,
+    sessionTimeoutMaxMs,
+    sessionlessCnxnTimeoutMs: s.int('nio.sessionlessCnxnTimeout', 10_000, { min: 1 }),
+  }
+}
+
+function readLimits(s: Settings) {
+  const juteMaxBufferBytes = s.int('jute.maxbuffer', 0xf_ffff, { min: 1 })
+  // Java raises an extra size below 1024 to that.
+  const juteExtraBytes = Math.max(1024, s.int('jute.maxbuffer.extrasize', juteMaxBufferBytes))
+  return {
+    maxClientCnxns: s.int('maxClientCnxns', 60),
+    maxCnxns: s.int('maxCnxns', 0),
+    globalOutstandingLimit: s.int('globalOutstandingLimit', 1000),
+    juteMaxBufferBytes,
+    juteExtraBytes,
+  }
+}
+
+function readStorage(s: Settings) {
+  let snapCount = s.int('snapCount', 100_000)
+  if (snapCount < 2) {
+    s.warn(s.find('snapCount')!.where, `snapCount=${snapCount} is raised to 2`)
+    snapCount = 2
+  }
+  let snapRetainCount = s.int('autopurge.snapRetainCount', 3)
+  if (snapRetainCount < 3) {
+    s.warn(s.find('autopurge.snapRetainCount')!.where, `autopurge.snapRetainCount=${snapRetainCount} is raised to 3`)
+    snapRetainCount = 3
+  }
+  let commitLogCount = s.int('commitLogCount', 500)
+  if (commitLogCount < 500) {
+    s.warn(s.find('commitLogCount')!.where, `commitLogCount=${commitLogCount} is raised to 500`)
+    commitLogCount = 500
+  }
+  const forceSync = s.word('forceSync', 'no', 'yes', true)
+  if (!forceSync) s.warn(s.find('forceSync')!.where, 'forceSync=no: a power failure may lose acknowledged writes')
+  return {
+    snapCount,
+    snapSizeLimitBytes: kilobytesOrOff(s.long('snapSizeLimitInKb', 4_194_304)),
+    txnLogSizeLimitBytes: kilobytesOrOff(s.long('txnLogSizeLimitInKb', -1)),
+    preAllocBytes: Math.max(0, s.long('preAllocSize', 65_536) * 1024),
+    forceSync,
+    fsyncWarningThresholdMs: readFsyncThreshold(s),
+    commitLogCount,
+    snapshotCompression: readCompression(s),
+    snapshotTrustEmpty: s.boolean('snapshot.trust.empty', false),
+    serializeLastProcessedZxid: s.boolean('serializeLastProcessedZxid.enabled', true),
+    snapRetainCount,
+    purgeIntervalHours: Math.max(0, s.int('autopurge.purgeInterval', 0)),
+  }
+}
+
+function kilobytesOrOff(kilobytes: number): number {
+  return kilobytes <= 0 ? -1 : kilobytes * 1024
+}
+
+/** The one key that also has an old name without the prefix (Java: FileTxnLog). */
+function readFsyncThreshold(s: Settings): number {
+  if (s.find('fsync.warningthresholdms') !== null) return s.long('fsync.warningthresholdms', 1000)
+  const old = s.find('fsync.warningthresholdms', 'jvm')
+  if (old === null) return 1000
+  const value = parseJavaInteger(old.value, true)
+  if (value === null) throw s.refuse(old, `${old.value} is not a number`)
+  return value
+}
+
+function readCompression(s: Settings): '' | 'gz' | 'snappy' {
+  const setting = s.find('snapshot.compression.method')
+  const method = setting?.value.toLowerCase() ?? ''
+  if (method === '' || method === 'gz' || method === 'snappy') return method
+  throw s.refuse(setting, `snapshot.compression.method=${setting!.value} is neither gz nor snappy`)
+}
+
+function readTree(s: Settings) {
+  return {
+    treeDigestEnabled: s.boolean('digest.enabled', true),
+    closeSessionTxnEnabled: s.boolean('closeSessionTxn.enabled', true),
+    extendedTypesEnabled: s.boolean('extendedTypesEnabled', false),
+    emulate353TTLNodes: s.boolean('emulate353TTLNodes', false),
+    containerCheckIntervalMs: s.int('znode.container.checkIntervalMs', 60_000),
+    containerMaxPerMinute: s.int('znode.container.maxPerMinute', 10_000, { min: 1 }),
+    containerMaxNeverUsedIntervalMs: s.long('znode.container.maxNeverUsedIntervalMs', 0),
+    enforceQuota: s.boolean('enforceQuota', false),
+  }
+}
+
+/** Java's provider classes by the scheme they answer to. Others would be code to load, which this server never does. */
+const AUTH_PROVIDERS: Readonly<Record<string, AuthScheme>> = {
+  'org.apache.zookeeper.server.auth.IPAuthenticationProvider': 'ip',
+  'org.apache.zookeeper.server.auth.DigestAuthenticationProvider': 'digest',
+  'org.apache.zookeeper.server.auth.X509AuthenticationProvider': 'x509',
+  'org.apache.zookeeper.server.auth.SASLAuthenticationProvider': 'sasl',
+  'org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider': 'ensemble',
+}
+
+/** MessageDigest's names, without their dashes, to those of node:crypto. */
+const DIGEST_ALGORITHMS: Readonly<Record<string, string>> = {
+  md5: 'md5',
+  sha: 'sha1',
+  sha1: 'sha1',
+  sha224: 'sha224',
+  sha256: 'sha256',
+  sha384: 'sha384',
+  sha512: 'sha512',
+  'sha512/224': 'sha512-224',
+  'sha512/256': 'sha512-256',
+  sha3224: 'sha3-224',
+  sha3256: 'sha3-256',
+  sha3384: 'sha3-384',
+  sha3512: 'sha3-512',
+}
+
+const CNXN_FACTORIES: ReadonlySet<string> = new Set([
+  'org.apache.zookeeper.server.NIOServerCnxnFactory',
+  'org.apache.zookeeper.server.NettyServerCnxnFactory',
+])
+
+function readSecurity(s: Settings) {
+  const factory = s.find('serverCnxnFactory')
+  if (factory !== null && !CNXN_FACTORIES.has(factory.value)) {
+    throw s.refuse(factory, `serverCnxnFactory=${factory.value} is not a connection factory of ZooKeeper`)
+  }
+  const skipACL = s.word('skipACL', 'yes', 'no', false)
+  if (skipACL) s.warn(s.find('skipACL')!.where, 'skipACL=yes: every client may read and change everything')
+  const digestAuthEnabled = s.boolean('DigestAuthenticationProvider.enabled', true)
+  const authProviders = readAuthProviders(s, digestAuthEnabled)
+  return {
+    skipACL,
+    superDigest: s.secret('DigestAuthenticationProvider.superDigest'),
+    digestAlg: readDigestAlgorithm(s),
+    digestAuthEnabled,
+    authProviders,
+    ...readEnforcedAuth(s, authProviders),
+    eagerACLCheck: s.boolean('enableEagerACLCheck', false),
+    ensembleAuthNames: wordsOf(s.text('ensembleAuthName')),
+  }
+}
+
+function readDigestAlgorithm(s: Settings): string {
+  const setting = s.find('DigestAuthenticationProvider.digestAlg')
+  if (setting === null) return 'sha1'
+  const name = DIGEST_ALGORITHMS[setting.value.toLowerCase().replaceAll('-', '')]
+  if (name === undefined) throw s.refuse(setting, `${setting.value} is not a known digest algorithm`)
+  return name
+}
+
+function readAuthProviders(s: Settings, digestAuthEnabled: boolean): AuthProvider[] {
+  const providers = new Map<AuthScheme, AuthProvider>([['ip', { scheme: 'ip', where: null }]])
+  if (digestAuthEnabled) providers.set('digest', { scheme: 'digest', where: null })
+  for (const [key, setting] of s.family('authProvider.', 'property')) {
+    const scheme = AUTH_PROVIDERS[setting.value]
+    if (scheme === undefined) {
+      throw s.refuse(setting, `${key}=${setting.value} is not one of the authentication providers this server has`)
+    }
+    providers.set(scheme, { scheme, where: setting.where })
+  }
+  return [...providers.values()]
+}
+
+function readEnforcedAuth(s: Settings, providers: readonly AuthProvider[]) {
+  const saslRequired = s.boolean('sessionRequireClientSASLAuth', false)
+  const enforceAuthEnabled = saslRequired || s.boolean('enforce.auth.enabled', false)
+  const setting = s.find('enforce.auth.schemes')
+  const enforceAuthSchemes = saslRequired ? ['sasl'] : wordsOf(setting?.value ?? null)
+  if (enforceAuthEnabled) {
+    const switchKey = saslRequired ? 'sessionRequireClientSASLAuth' : 'enforce.auth.enabled'
+    const where = s.find(switchKey)
+    if (enforceAuthSchemes.length === 0) throw s.refuse(where, `${switchKey}=true needs enforce.auth.schemes`)
+    for (const scheme of enforceAuthSchemes) {
+      if (providers.every((provider) => provider.scheme !== scheme)) {
+        throw s.refuse(saslRequired ? where : setting, `authentication scheme ${scheme} has no provider`)
+      }
+    }
+  }
+  return { enforceAuthEnabled, enforceAuthSchemes }
+}
+
+function readThrottling(s: Settings) {
+  return {
+    requestThrottleMaxRequests: s.int('request_throttle_max_requests', 0),
+    requestThrottleStallTimeMs: s.int('request_throttle_stall_time', 100),
+    requestThrottleDropStale: s.boolean('request_throttle_drop_stale', true),
+    requestStaleConnectionCheck: s.boolean('request_stale_connection_check', true),
+    requestStaleLatencyCheck: s.boolean('request_stale_latency_check', false),
+    throttledOpWaitTimeMs: s.int('throttled_op_wait_time', 0),
+    largeRequestThresholdBytes: s.int('largeRequestThreshold', -1),
+    largeRequestMaxBytes: s.int('largeRequestMaxBytes', 100 * 1024 * 1024),
+    connectionThrottle: {
+      tokens: s.int('connection_throttle_tokens', 0),
+      fillTimeMs: s.int('connection_throttle_fill_time', 1),
+      fillCount: s.int('connection_throttle_fill_count', 1),
+      freezeTimeMs: s.int('connection_throttle_freeze_time', -1),
+      dropIncrease: s.decimal('connection_throttle_drop_increase', 0.02),
+      dropDecrease: s.decimal('connection_throttle_drop_decrease', 0.002),
+      decreaseRatio: s.decimal('connection_throttle_decrease_ratio', 0),
+      weightEnabled: s.boolean('connection_throttle_weight_enabled', false),
+      globalWeight: s.int('connection_throttle_global_session_weight', 3),
+      renewWeight: s.int('connection_throttle_renew_session_weight', 2),
+      localWeight: s.int('connection_throttle_local_session_weight', 1),
+    },
+  }
+}
+
+const METRICS_PROVIDERS: Readonly<Record<string, MetricsProviderConfig['kind']>> = {
+  'org.apache.zookeeper.metrics.impl.DefaultMetricsProvider': 'default',
+  'org.apache.zookeeper.metrics.impl.NullMetricsProvider': 'null',
+  [PROMETHEUS_PROVIDER]: 'prometheus',
+}
+
+function readMetricsProvider(s: Settings): MetricsProviderConfig {
+  const setting = s.find('metricsProvider.className')
+  const kind = setting === null ? 'default' : METRICS_PROVIDERS[setting.value]
+  if (kind === undefined) throw s.refuse(setting, `metrics provider class ${setting!.value} was not found`)
+  return {
+    kind,
+    httpHost: s.text('metricsProvider.httpHost') ?? '0.0.0.0',
+    httpPort: s.int('metricsProvider.httpPort', 7000, { min: 0, max: 65535 }),
+  }
+}
+
+function readQuorum(s: Settings, readFile: ReadFile, serverId: number | null): QuorumConfig {
+  const standaloneEnabled = s.boolean('standaloneEnabled', true)
+  const algorithm = s.int('electionAlg', 3)
+  if (algorithm !== 3) throw s.refuse(s.find('electionAlg'), `electionAlg=${algorithm}: only 3 exists`)
+  const membership = readMembership(s, readFile)
+  const limits = {
+    initLimitTicks: s.int('initLimit', 0),
+    syncLimitTicks: s.int('syncLimit', 0),
+    connectToLearnerMasterLimitTicks: s.int('connectToLearnerMasterLimit', 0),
+  }
+  const voters = participantsOf(membership).length
+  const observers = observersOf(membership).length
+  if (voters === 0 && !standaloneEnabled) {
+    throw s.refuse(s.find('standaloneEnabled'), 'standaloneEnabled=false needs at least one participant')
+  }
+  if (observers > 0 && (voters === 0 || (voters === 1 && standaloneEnabled))) {
+    throw new ConfigError(`${s.fileName}: observers without a quorum of participants`)
+  }
+  const distributed = voters > 1 || (voters === 1 && !standaloneEnabled)
+  if (distributed) {
+    if (limits.initLimitTicks === 0) throw s.refuse(s.find('initLimit'), 'initLimit is not set')
+    if (limits.syncLimitTicks === 0) throw s.refuse(s.find('syncLimit'), 'syncLimit is not set')
+    if (serverId === null) throw new ConfigError(`${s.text('dataDir')}/myid is missing`)
+    warnOfVoterCount(s, voters)
+  }
+  return {
+    membership,
+    dynamicConfigFile: s.text('dynamicConfigFile'),
+    distributed,
+    standaloneEnabled,
+    reconfigEnabled: s.boolean('reconfigEnabled', false),
+    peerType: readPeerType(s, membership, serverId),
+    ...limits,
+  }
+}
+
+function readMembership(s: Settings, readFile: ReadFile): Membership {
+  const lines = new Map<string, Setting>()
+  for (const prefix of ['server.', 'group', 'weight', 'version']) {
+    for (const [key, setting] of s.family(prefix, 'file')) if (isMembershipKey(key)) lines.set(key, setting)
+  }
+  const multiAddressEnabled = readMultiAddress(s)
+  const dynamic = s.find('dynamicConfigFile')
+  if (dynamic === null) return lines.size === 0 ? NO_MEMBERSHIP : parseMembership(lines, multiAddressEnabled)
+  for (const [key, setting] of lines) {
+    if (key !== 'version') throw s.refuse(setting, `${key} must be in the dynamic configuration file ${dynamic.value}`)
+  }
+  const text = readFile(dynamic.value)
+  if (text === null) throw s.refuse(dynamic, `dynamicConfigFile ${dynamic.value} does not exist`)
+  const dynamicLines = new Map<string, Setting>()
+  for (const entry of readEntries(text, basename(dynamic.value))) {
+    const setting = { value: entry.value.trim(), where: `${basename(dynamic.value)}:${entry.line}` }
+    const key = entry.key.trim()
+    if (key === 'version') throw s.refuse(setting, 'a dynamic file has its version in its name, not inside')
+    if (!isMembershipKey(key)) throw s.refuse(setting, `${key} does not belong into a dynamic configuration file`)
+    dynamicLines.set(key, setting)
+  }
+  return { ...parseMembership(dynamicLines, multiAddressEnabled), version: versionFromFileName(dynamic.value) }
+}
+
+/** Java reads it once from -D, and the file may override that. */
+function readMultiAddress(s: Settings): boolean {
+  if (s.find('multiAddress.enabled') !== null) return s.boolean('multiAddress.enabled', false)
+  return s.find('multiAddress.enabled', 'property')?.value.toLowerCase() === 'true'
+}
+
+function warnOfVoterCount(s: Settings, voters: number): void {
+  if (voters <= 2) s.warn(s.fileName, `${voters} voters: no server failure will be tolerated, at least 3 are needed`)
+  else if (voters % 2 === 0) s.warn(s.fileName, `${voters} voters tolerate no more failures than ${voters - 1}`)
+}
+
+function readPeerType(s: Settings, membership: Membership, serverId: number | null): Role {
+  const setting = s.find('peerType')
+  const stated = setting === null ? 'participant' : parseRole(setting.value)
+  if (stated === null) throw s.refuse(setting, `peerType=${setting!.value} is neither participant nor observer`)
+  const listed = observersOf(membership).some((member) => member.id === serverId) ? 'observer' : 'participant'
+  if (listed !== stated) {
+    s.warn(
+      setting?.where ?? s.fileName,
+      `peerType ${stated} differs from the server list, which says ${listed} and counts`,
+    )
+  }
+  return listed
+}
+
+function wordsOf(text: string | null): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((word) => word.trim())
+    .filter((word) => word !== '')
+}
+
+function absolute(config: Config): Config {
+  return { ...config, dataDir: resolve(config.dataDir), dataLogDir: resolve(config.dataLogDir) }
+}
+
+function escapeValue(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
+}
+
+function readNamedFile(file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (err) {
+    throw new ConfigError(`${file}: ${reasonOf(err)}`)
+  }
+}
+
+function readLatin1(path: string): string | null {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch (err) {
+    if (err instanceof Error && 'code' in err && err.code === 'ENOENT') return null
+    throw new ConfigError(`${path}: ${reasonOf(err)}`)
+  }
+}
+
+function reasonOf(err: unknown): string {
+  if (!(err instanceof Error)) return String(err)
+  const code = 'code' in err ? err.code : null
+  if (code === 'ENOENT') return 'no such file'
+  if (code === 'EISDIR') return 'is a directory'
+  if (code === 'EACCES') return 'permission denied'
+  return err.message
+}
