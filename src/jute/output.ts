@@ -25,7 +25,7 @@ export class Output {
   }
 
   private grow(bytes: number): void {
-    let capacity = this.buf.length * 2
+    let capacity = Math.max(this.buf.length * 2, 16)
     while (capacity < this.pos + bytes) capacity *= 2
     const bigger = new Uint8Array(capacity)
     bigger.set(this.buf.subarray(0, this.pos))

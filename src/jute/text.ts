@@ -1,9 +1,10 @@
 /**
  * Text as Java's jute reads and writes it.
  *
- * Reading is `new String(bytes, UTF_8)`: malformed input becomes U+FFFD; a three-byte form of a surrogate (CESU-8) is
- * one U+FFFD, where the WHATWG decoder yields three. Writing is BinaryOutputArchive.stringToByteBuffer: each UTF-16
- * unit by itself, so a code point from U+10000 leaves as two three-byte surrogates.
+ * Reading is `new String(bytes, UTF_8)`: malformed input becomes U+FFFD. It differs from the WHATWG decoder in one
+ * thing: the three-byte form of a surrogate (CESU-8), or its first two bytes, is one U+FFFD and not one for each byte.
+ * Writing is BinaryOutputArchive.stringToByteBuffer: each UTF-16 unit by itself, so a code point from U+10000 leaves as
+ * two three-byte surrogates.
  */
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -15,12 +16,17 @@ export function decodeText(buf: Uint8Array, off: number, end: number): string {
     while (at < end && buf[at]! < 0x80) ascii += String.fromCharCode(buf[at++]!)
     if (at === end) return ascii
   }
-  for (let at = off; at + 2 < end; at++) {
-    if (buf[at] === 0xed && buf[at + 1]! >= 0xa0 && buf[at + 1]! <= 0xbf && (buf[at + 2]! & 0xc0) === 0x80) {
-      return decodeText(buf, off, at) + '\ufffd' + decodeText(buf, at + 3, end)
-    }
+  // 0xed never continues a sequence, so cutting the text in front of one changes nothing on either side.
+  let text = ''
+  let from = off
+  for (let at = off; at + 1 < end; at++) {
+    if (buf[at] !== 0xed || (buf[at + 1]! & 0xe0) !== 0xa0) continue
+    if (from < at) text += decoder.decode(buf.subarray(from, at))
+    text += '\ufffd'
+    at += at + 2 < end && (buf[at + 2]! & 0xc0) === 0x80 ? 2 : 1
+    from = at + 1
   }
-  return decoder.decode(buf.subarray(off, end))
+  return from < end ? text + decoder.decode(buf.subarray(from, end)) : text
 }
 
 /** The number of bytes `encodeText` will write. */
