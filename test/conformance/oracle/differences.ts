@@ -1,0 +1,108 @@
+/**
+ * Every difference between the reference and this server that is known and wanted, or that the reference cannot help
+ * having. One row each: what it is, why it stays, and the rule that recognises it. Whatever no rule recognises is a finding.
+ *
+ * Rows without a rule describe what the generator never sends, or what is made comparable before comparing.
+ */
+import type { Json } from './replies.ts'
+import type { Request } from './steps.ts'
+
+export interface Case {
+  /** Null when the messages are no replies. */
+  request: Request | null
+  /** The first server's message, decoded. */
+  a: Json
+  b: Json
+  profile: string
+}
+
+export interface Difference {
+  id: string
+  kind: 'deliberate' | 'arbitrary' | 'not sent'
+  description: string
+  why: string
+  /** After an accepted difference: the states are still the same, or the rest of the sequence has no meaning. */
+  after: 'continue' | 'abandon'
+  matches?: (c: Case) => boolean
+}
+
+type Fields = { [key: string]: Json }
+
+const fields = (x: Json): Fields => (x !== null && typeof x === 'object' && !Array.isArray(x) ? x : {})
+const refused = (x: Json): boolean => fields(x)['err'] === -6 && fields(x)['zxid'] === -1
+const differ = (x: Fields, y: Fields): string[] =>
+  [...new Set([...Object.keys(x), ...Object.keys(y)])].filter((k) => JSON.stringify(x[k]) !== JSON.stringify(y[k]))
+
+export const DIFFERENCES: readonly Difference[] = [
+  {
+    id: 'close-order',
+    kind: 'arbitrary',
+    description: 'events of one closing session come in another order',
+    why: 'the reference removes the ephemeral nodes of a session in the order of a hash set',
+    after: 'continue',
+  },
+  {
+    id: 'client-delete-container',
+    kind: 'deliberate',
+    description: 'deleteContainer (20) from a client is refused with -6 and close',
+    why: 'it is server-internal; the reference lets any client delete any empty node without a look at its ACL',
+    after: 'abandon',
+    matches: ({ request, a, b }) => request?.op === 20 && refused(a) !== refused(b),
+  },
+  {
+    id: 'client-create-session',
+    kind: 'deliberate',
+    description: 'createSession (-10) from a client is refused with -6 and close',
+    why: 'the reference answers with a second ConnectResponse in mid-stream',
+    after: 'abandon',
+    matches: ({ request, a, b }) => request?.op === -10 && refused(a) !== refused(b),
+  },
+  {
+    id: 'auth-order',
+    kind: 'arbitrary',
+    description: 'an ACL entry of scheme auth expands to the same ids in another order',
+    why: 'the reference keeps the ids of a connection in a hash set',
+    after: 'continue',
+    matches: ({ request, a, b }) => {
+      if (request?.op !== 6) return false
+      const [x, y] = [fields(fields(a)['body'] ?? null)['acl'], fields(fields(b)['body'] ?? null)['acl']]
+      if (!Array.isArray(x) || !Array.isArray(y) || x.length < 2) return false
+      if (differ(fields(a), fields(b)).join() !== 'body') return false
+      if (differ(fields(fields(a)['body']!), fields(fields(b)['body']!)).join() !== 'acl') return false
+      const digests = x.filter((e) => String(e).includes(' digest:'))
+      return digests.length > 1 && [...x].sort().join() === [...y].sort().join()
+    },
+  },
+  {
+    id: 'ttl-flags',
+    kind: 'not sent',
+    description: 'createTTL with flags other than 5 and 6 and a negative ttl is answered with -8',
+    why: 'the reference logs it, then exits when applying it, and again at each restart',
+    after: 'continue',
+  },
+  {
+    id: 'quota-root-limits',
+    kind: 'not sent',
+    description: 'creating /zookeeper/quota/zookeeper_limits is answered with an error',
+    why: 'the reference logs it, then exits when applying it, and again at each restart',
+    after: 'continue',
+  },
+  {
+    id: 'pipelined-acl',
+    kind: 'not sent',
+    description: 'setACL with writes behind it in one packet',
+    why: 'the reference checks permissions against what happens to be applied already',
+    after: 'continue',
+  },
+  {
+    id: 'pipelined-quota',
+    kind: 'not sent',
+    description: 'writes below a hard quota in one packet',
+    why: 'the reference checks the quota against what happens to be applied already',
+    after: 'continue',
+  },
+]
+
+export function explain(c: Case): Difference | null {
+  return DIFFERENCES.find((d) => d.matches?.(c)) ?? null
+}

@@ -1,0 +1,84 @@
+/**
+ * The oracle: sends the same seeded sequences of requests to two servers, by default Apache ZooKeeper 3.9.5 and ours, and
+ * compares every answer. Exit code 0 only if nothing differs that differences.ts does not explain.
+ *
+ *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...] [--matrix]
+ *                     [--replay] [--save NAME] [--stop-after N] [--fsync] [--keep] [--mutants]
+ *
+ * CMD is a program with arguments that runs a server in the foreground on the zoo.cfg given as its last argument; `real`
+ * stands for the reference.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Campaign } from './campaign.ts'
+import { runMutants } from './mutants.ts'
+import { realServer } from './real.ts'
+
+const { values } = parseArgs({
+  options: {
+    a: { type: 'string', default: 'real' },
+    b: { type: 'string', default: '' },
+    seed: { type: 'string', default: '1' },
+    sequences: { type: 'string', default: '200' },
+    minutes: { type: 'string', default: '0' },
+    profile: { type: 'string', default: '' },
+    port: { type: 'string', default: '25300' },
+    'stop-after': { type: 'string', default: '10' },
+    matrix: { type: 'boolean', default: false },
+    replay: { type: 'boolean', default: false },
+    save: { type: 'string', default: '' },
+    case: { type: 'string', default: '' },
+    fsync: { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+    mutants: { type: 'boolean', default: false },
+  },
+})
+
+/** The repository's root: this file is compiled to test/conformance/oracle/.build/main.js. */
+const root = resolve(fileURLToPath(import.meta.url), '../../../../..')
+
+function command(text: string, fallback: string[]): string[] {
+  if (text === 'real') return realServer(process.env)
+  return text === '' ? fallback : text.split(' ').filter((w) => w !== '')
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'zoowarden-oracle-'))
+const ours = [process.execPath, join(root, 'bin', 'zoowarden'), 'start']
+const campaign = new Campaign({
+  a: command(values.a, realServer(process.env)),
+  b: command(values.b, ours),
+  dir,
+  port: Number(values.port),
+  seed: Number(values.seed),
+  sequences: Number(values.sequences),
+  minutes: Number(values.minutes),
+  profiles: values.profile === '' ? [] : values.profile.split(','),
+  stopAfter: Number(values['stop-after']),
+  fsync: values.fsync,
+  corpus: join(root, 'test', 'conformance', 'oracle', 'corpus'),
+  save: values.save,
+  only: values.case,
+})
+
+let failed = 1
+const interrupted = async (): Promise<void> => {
+  await campaign.stop()
+  if (!values.keep) rmSync(dir, { recursive: true, force: true })
+  process.exit(130)
+}
+process.on('SIGINT', () => void interrupted())
+process.on('SIGTERM', () => void interrupted())
+try {
+  if (values.mutants) failed = await runMutants(root, dir, campaign.options)
+  else if (values.replay) failed = await campaign.replay()
+  else failed = await campaign.explore()
+  if (values.matrix) campaign.printMatrix()
+} finally {
+  await campaign.stop()
+  if (values.keep) console.log(`folders kept in ${dir}`)
+  else rmSync(dir, { recursive: true, force: true })
+}
+process.exit(failed === 0 ? 0 : 1)

@@ -1,0 +1,550 @@
+/**
+ * Two servers driven in step: each step of a sequence goes to both, and the next one waits for both answers. What arrives is
+ * compared per connection, in order; an event is compared once the next reply on its connection shows that nothing of the
+ * same transaction can follow.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { explain } from './differences.ts'
+import type { Json } from './replies.ts'
+import { decodeConnect, decodeEvent, decodeReply, readHeader } from './replies.ts'
+import { differenceText, opName, requestText } from './report.ts'
+import type { Server } from './server.ts'
+import { type Conn, type Message, Side } from './side.ts'
+import type { Request, Sequence, Step } from './steps.ts'
+import { compareWords } from './words.ts'
+
+export interface Mismatch {
+  where: string
+  a: string
+  b: string
+  /** Two mismatches of the same signature are taken for the same fault. */
+  signature: string
+  step: number
+}
+
+export interface Outcome {
+  mismatch: Mismatch | null
+  /** Ids of known differences met. */
+  explained: string[]
+}
+
+/** Thrown inside a run: the rest of the sequence has no meaning any more. */
+class Found extends Error {
+  readonly mismatch: Mismatch
+  constructor(mismatch: Mismatch) {
+    super(mismatch.where)
+    this.mismatch = mismatch
+  }
+}
+
+/** Thrown after a known difference that leaves the two servers in different states. */
+class Abandoned extends Error {}
+
+const ANSWER_LIMIT_MS = 6000
+const CLOSE_LIMIT_MS = 3000
+const ADMIN = 1000
+
+export class Pair {
+  readonly servers: readonly [Server, Server]
+  readonly sides: readonly [Side, Side]
+  /** Requests answered by each server. */
+  requests = 0
+  /** Requests neither server answered in time. */
+  silent = 0
+  /** "op" or "multi op/sub op" to code to count, of the first server. */
+  readonly matrix = new Map<string, Map<number, number>>()
+  private admins: readonly [Side, Side]
+  private waiter: { cond: () => boolean; resolve: (ok: boolean) => void; deadline: number } | null = null
+  private readonly watchdog: NodeJS.Timeout
+  private count = 0
+  private step = 0
+  private explained: string[] = []
+  private profile = ''
+
+  constructor(a: Server, b: Server) {
+    this.servers = [a, b]
+    this.sides = [new Side('A', a.port), new Side('B', b.port)]
+    this.admins = [new Side('A', a.port), new Side('B', b.port)]
+    for (const side of [...this.sides, ...this.admins]) side.onWake = () => this.onWake()
+    this.watchdog = setInterval(() => this.onTick(), 100)
+  }
+
+  async start(): Promise<void> {
+    await Promise.all(this.servers.map((s) => s.start()))
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.watchdog)
+    for (const side of [...this.sides, ...this.admins]) for (const conn of side.conns.values()) conn.drop()
+    await Promise.all(this.servers.map((s) => s.stop('SIGKILL')))
+  }
+
+  /** Text of whatever ended by itself, or null. */
+  get dead(): string | null {
+    for (const [i, s] of this.servers.entries()) {
+      if (s.died !== null) return `server ${'AB'[i]} ${s.died}\n${s.logTail()}`
+    }
+    return null
+  }
+
+  async run(sequence: Sequence): Promise<Outcome> {
+    this.explained = []
+    this.profile = sequence.profile
+    const prefix = sequence.profile === 'overflow' ? `/m${this.count++}` : `/q${this.count++}`
+    let mismatch: Mismatch | null = null
+    try {
+      await this.begin(prefix)
+      for (this.step = 0; this.step < sequence.steps.length; this.step++) await this.perform(sequence.steps[this.step]!)
+      await this.finish()
+    } catch (e) {
+      if (e instanceof Found) mismatch = e.mismatch
+      else if (!(e instanceof Abandoned)) {
+        const text = this.dead
+        if (text === null) throw e
+        mismatch = this.mismatch('server died', text, '', 'died')
+      }
+      if (this.dead === null) await this.sweep()
+    }
+    for (const side of this.sides) {
+      for (const conn of side.conns.values()) conn.drop()
+      side.conns.clear()
+    }
+    return { mismatch, explained: this.explained }
+  }
+
+  // --- waiting
+
+  private onWake(): void {
+    const w = this.waiter
+    if (w?.cond()) {
+      this.waiter = null
+      w.resolve(true)
+    }
+  }
+
+  private onTick(): void {
+    const w = this.waiter
+    if (w === null) return
+    if (Date.now() > w.deadline || this.dead !== null) {
+      this.waiter = null
+      w.resolve(w.cond())
+    }
+  }
+
+  private until(cond: () => boolean, limitMs: number): Promise<boolean> {
+    if (cond()) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      this.waiter = { cond, resolve, deadline: Date.now() + limitMs }
+    })
+  }
+
+  private both(slot: number): [Conn, Conn] | null {
+    const a = this.sides[0].conns.get(slot)
+    const b = this.sides[1].conns.get(slot)
+    return a && b ? [a, b] : null
+  }
+
+  // --- steps
+
+  private async perform(step: Step): Promise<void> {
+    switch (step.do) {
+      case 'connect':
+        return this.connect(step)
+      case 'send':
+        return this.send(step.c, [step.r], 0)
+      case 'burst':
+        return this.send(step.c, step.rs, step.split ?? 0)
+      case 'raw': {
+        const conns = this.both(step.c)
+        if (conns === null) return
+        for (const conn of conns) conn.write(Buffer.from(step.hex, 'hex'))
+        if (step.close) await this.closing(conns)
+        return
+      }
+      case 'drop': {
+        for (const side of this.sides) side.conns.get(step.c)?.drop()
+        const conns = this.both(step.c)
+        if (conns) await this.until(() => conns[0].closed && conns[1].closed, CLOSE_LIMIT_MS)
+        return
+      }
+      case 'word':
+        return this.words(step.word)
+      case 'expire':
+        for (const side of this.sides) for (const conn of side.conns.values()) if (conn.session === step.s) conn.drop()
+        return
+      case 'vanish':
+        return this.vanish(step.paths)
+      case 'restart':
+        return this.restart(step.how)
+      case 'dump':
+        await this.dump()
+        return
+    }
+  }
+
+  private async connect(step: Extract<Step, { do: 'connect' }>): Promise<void> {
+    const old = this.both(step.c)
+    if (old !== null) {
+      for (const conn of old) conn.drop()
+      await this.until(() => old[0].closed && old[1].closed, CLOSE_LIMIT_MS)
+    }
+    // A server closes the other connections of a session that is attached again, even with a wrong password.
+    const others: Conn[] = []
+    for (const side of this.sides) {
+      if (step.how !== 'attach' || !side.known.has(step.s)) continue
+      if ((step.zxid ?? 'zero') === 'ahead' || step.zxid === 'max') continue
+      for (const conn of side.conns.values()) if (conn.session === step.s && !conn.closed) others.push(conn)
+    }
+    const conns = (await Promise.all(this.sides.map((side) => side.open(step.c, step.s)))) as [Conn, Conn]
+    for (const [i, conn] of conns.entries()) {
+      const bytes = this.sides[i]!.connectBytes(step)
+      conn.handshake = true
+      conn.write(bytes)
+    }
+    await this.answered(conns)
+    if (others.length > 0) await this.until(() => others.every((c) => c.closed), CLOSE_LIMIT_MS)
+    this.compare(step.c, false)
+  }
+
+  private async send(slot: number, requests: readonly Request[], split: number): Promise<void> {
+    const conns = this.both(slot)
+    if (conns === null) return
+    if (conns[0].closed || conns[1].closed) {
+      if (conns[0].closed !== conns[1].closed) await this.closing(conns)
+      return
+    }
+    this.requests += requests.length
+    for (const conn of conns) {
+      const bytes = conn.encode(requests)
+      if (split > 0) for (let at = 0; at < bytes.length; at += split) conn.write(bytes.subarray(at, at + split))
+      else conn.write(bytes)
+    }
+    await this.answered(conns)
+    this.compare(slot, false)
+  }
+
+  private async answered(conns: readonly [Conn, Conn]): Promise<void> {
+    if (!(await this.until(() => !conns[0].waiting && !conns[1].waiting, ANSWER_LIMIT_MS))) {
+      if (conns[0].waiting && conns[1].waiting) this.silent++
+      for (const conn of conns) if (conn.waiting) conn.giveUp()
+    }
+    if (conns[0].doomed || conns[1].doomed || conns[0].closed !== conns[1].closed) await this.closing(conns)
+  }
+
+  private async closing(conns: readonly [Conn, Conn]): Promise<void> {
+    await this.until(() => conns[0].closed && conns[1].closed, CLOSE_LIMIT_MS)
+    if (conns[0].closed === conns[1].closed) return
+    const text = (c: Conn) => (c.closed ? 'closed' : 'open')
+    const slot = [...conns[0].side.conns].find(([, c]) => c === conns[0])?.[0] ?? 0
+    this.compare(slot, false)
+    throw new Found(this.mismatch(`connection c${slot}`, text(conns[0]), text(conns[1]), 'closed'))
+  }
+
+  private async words(text: string): Promise<void> {
+    const found = await compareWords(this.servers, this.sides, text)
+    if (found !== null) throw new Found(this.mismatch(`word ${text}`, found.a, found.b, `word ${text}`))
+  }
+
+  // --- comparing
+
+  private names(conn: Conn): Side {
+    return conn.side === this.admins[0] ? this.sides[0] : conn.side === this.admins[1] ? this.sides[1] : conn.side
+  }
+
+  private decode(conn: Conn, m: Message): Json {
+    const names = this.names(conn)
+    if (m.kind === 'reply') {
+      const tally = names === this.sides[0] ? (op: string, err: number) => this.tally(op, err) : undefined
+      return decodeReply(m.bytes, m.request, names, tally)
+    }
+    if (m.kind === 'event') return decodeEvent(m.bytes, names)
+    if (m.kind === 'connect') return decodeConnect(m.bytes, names)
+    return m.kind
+  }
+
+  private tally(op: string, err: number): void {
+    let codes = this.matrix.get(op)
+    if (codes === undefined) {
+      codes = new Map()
+      this.matrix.set(op, codes)
+    }
+    codes.set(err, (codes.get(err) ?? 0) + 1)
+  }
+
+  private compare(slot: number, final: boolean): void {
+    const conns = this.both(slot)
+    if (conns !== null) this.compareConns(conns, `c${slot}`, final)
+  }
+
+  private compareConns(conns: readonly [Conn, Conn], label: string, final: boolean): void {
+    const [ca, cb] = conns
+    const settled = (c: Conn): number => {
+      let n = c.received.length
+      while (!final && n > 0 && c.received[n - 1]!.kind === 'event') n--
+      return n
+    }
+    const na = settled(ca)
+    const nb = settled(cb)
+    while (ca.compared < na || cb.compared < nb) {
+      const ma = ca.received[ca.compared]
+      const mb = cb.received[cb.compared]
+      const a = ma === undefined || ca.compared >= na ? 'nothing' : this.decode(ca, ma)
+      const b = mb === undefined || cb.compared >= nb ? 'nothing' : this.decode(cb, mb)
+      const ta = JSON.stringify(a)
+      const tb = JSON.stringify(b)
+      if (ta === tb) {
+        ca.compared++
+        cb.compared++
+        continue
+      }
+      if (this.sameRun(ca, cb, na, nb)) continue
+      const request = ma?.kind === 'reply' ? ma.request : mb?.kind === 'reply' ? mb.request : null
+      const known = explain({ request, a, b, profile: this.profile })
+      if (known !== null) {
+        this.explained.push(known.id)
+        if (known.after === 'abandon') throw new Abandoned()
+        ca.compared++
+        cb.compared++
+        continue
+      }
+      const what = request === null ? 'no request' : requestText(request)
+      const kind = request === null ? (ma?.kind ?? mb?.kind ?? 'none') : opName(request.op)
+      throw new Found(this.mismatch(`${label}: ${what}`, ta, tb, `${kind} ${differenceText(a, b)}`))
+    }
+  }
+
+  /**
+   * Closing a session removes its ephemeral nodes in no particular order (a hash set in the reference). So a run of events of
+   * one transaction that are all deletions, or changes of children, may come in any order.
+   */
+  private sameRun(ca: Conn, cb: Conn, na: number, nb: number): boolean {
+    const run = (c: Conn, n: number): { end: number; texts: string[] } | null => {
+      const first = c.received[c.compared]
+      if (first?.kind !== 'event') return null
+      const zxid = readHeader(first.bytes).zxid
+      const texts: string[] = []
+      let end = c.compared
+      for (; end < n; end++) {
+        const m = c.received[end]!
+        if (m.kind !== 'event' || readHeader(m.bytes).zxid !== zxid) break
+        const type = m.bytes.readInt32BE(16)
+        if (type !== 2 && type !== 4) return null
+        texts.push(JSON.stringify(this.decode(c, m)))
+      }
+      return { end, texts: texts.sort() }
+    }
+    const ra = run(ca, na)
+    const rb = run(cb, nb)
+    if (ra === null || rb === null || ra.texts.join() !== rb.texts.join()) return false
+    ca.compared = ra.end
+    cb.compared = rb.end
+    this.explained.push('close-order')
+    return true
+  }
+
+  private mismatch(where: string, a: string, b: string, signature: string): Mismatch {
+    return { where, a, b, signature: `${this.profile} ${signature}`, step: this.step }
+  }
+
+  // --- the administrator's connections: setting up, reading the whole tree, cleaning
+
+  private async admin(): Promise<[Conn, Conn]> {
+    const conns: Conn[] = []
+    for (const [i, admin] of this.admins.entries()) {
+      let conn = admin.conns.get(ADMIN)
+      if (conn === undefined || conn.closed) {
+        admin.begin('', 0)
+        conn = await admin.open(ADMIN, 0)
+        conn.handshake = true
+        conn.write(admin.connectBytes({ do: 'connect', c: ADMIN, s: 0, how: 'new', timeoutMs: 40_000 }))
+        const opened = conn
+        await this.until(() => !opened.waiting, ANSWER_LIMIT_MS)
+        conn.write(conn.encode([{ op: 100, scheme: 'digest', token: 'super:secret' }]))
+        await this.until(() => !opened.waiting, ANSWER_LIMIT_MS)
+        if (conn.closed || conn.waiting) throw new Error(`no administrator's connection to server ${'AB'[i]}`)
+        conn.compared = conn.received.length
+      }
+      conns.push(conn)
+    }
+    return [conns[0]!, conns[1]!]
+  }
+
+  /** Sends the same requests to both and compares; returns the first server's answers. */
+  private async ask(
+    requests: readonly Request[],
+    compare = true,
+  ): Promise<{ header: [number, number]; a: Json[]; b: Json[] }> {
+    const conns = await this.admin()
+    this.requests += requests.length
+    const from = conns.map((c) => c.received.length)
+    for (const [i, conn] of conns.entries()) {
+      conn.side.prefix = this.sides[i]!.prefix
+      conn.write(conn.encode(requests))
+    }
+    await this.answered(conns)
+    const last = conns.map((c, i) => {
+      const m = c.received.at(-1)
+      const zxid = m?.kind === 'reply' ? readHeader(m.bytes).zxid : 0
+      if (zxid > this.sides[i]!.lastZxid) this.sides[i]!.lastZxid = zxid
+      return zxid
+    }) as [number, number]
+    if (compare) this.compareConns(conns, 'admin', true)
+    const answers = conns.map((c, i) => c.received.slice(from[i]).map((m) => this.decode(c, m)))
+    for (const c of conns) {
+      c.received.length = 0
+      c.compared = 0
+    }
+    return { header: last, a: answers[0]!, b: answers[1]! }
+  }
+
+  private async begin(prefix: string): Promise<void> {
+    for (const side of this.sides) side.prefix = prefix
+    const crafted = this.profile === 'overflow'
+    const { header } = await this.ask([crafted ? { op: 5, path: prefix, data: 'x' } : { op: 1, path: prefix }], false)
+    for (const [i, side] of this.sides.entries()) side.begin(prefix, header[i]!)
+  }
+
+  private async finish(): Promise<void> {
+    await this.dump()
+    // Bring out what is still on its way to a connection, then end every session that was begun.
+    for (const [slot, conn] of [...this.sides[0].conns]) {
+      if (!conn.closed) await this.send(slot, [{ op: 11 }], 0)
+      this.compare(slot, true)
+    }
+    for (const session of [...this.sides[0].known.keys()].sort()) {
+      let slot = [...this.sides[0].conns].find(([, c]) => c.session === session && !c.closed)?.[0]
+      if (slot === undefined) {
+        slot = 100 + session
+        await this.connect({ do: 'connect', c: slot, s: session, how: 'attach', timeoutMs: 40_000 })
+        if (this.profile === 'enforce') await this.send(slot, [{ op: 100, scheme: 'digest', token: 'u1:p1' }], 0)
+      }
+      await this.send(slot, [{ op: -11 }], 0)
+    }
+    for (const [slot] of [...this.sides[0].conns]) this.compare(slot, true)
+    const paths = await this.dump()
+    const deletes = paths.reverse().map((path): Request => ({ op: 2, path, version: -1 }))
+    if (this.profile === 'overflow') deletes.pop()
+    if (deletes.length > 0) await this.ask(deletes)
+  }
+
+  /** Compares data, Stat, ACL and children of everything below the prefix, and of its quota nodes; parents first. */
+  private async dump(): Promise<string[]> {
+    const all: string[] = []
+    for (const root of [this.sides[0].prefix, `/zookeeper/quota${this.sides[0].prefix}`]) {
+      let level = [root]
+      while (level.length > 0) {
+        const { a } = await this.ask(level.flatMap((path) => READS.map((op): Request => ({ op, path: latin(path) }))))
+        const next: string[] = []
+        for (const [i, path] of level.entries()) {
+          const answer = a[i * READS.length] as { err: number; body?: { children: string[] } }
+          if (answer.err !== 0 || answer.body === undefined) continue
+          all.push(path)
+          for (const child of answer.body.children) next.push(`${path}/${child}`)
+        }
+        level = next
+      }
+    }
+    return all
+  }
+
+  /** After a difference: ends sessions and removes nodes on each side by itself, whatever there is. */
+  private async sweep(): Promise<void> {
+    try {
+      for (const side of this.sides) {
+        for (const session of side.known.keys()) {
+          const conn = await side.open(200 + session, session)
+          conn.handshake = true
+          conn.write(side.connectBytes({ do: 'connect', c: 0, s: session, how: 'attach', timeoutMs: 40_000 }))
+          await this.until(() => !conn.waiting, 1000)
+          if (conn.doomed || conn.closed) continue
+          conn.write(conn.encode([{ op: 100, scheme: 'digest', token: 'u1:p1' }, { op: -11 }]))
+          await this.until(() => conn.closed, 1000)
+        }
+      }
+      for (const [i, conn] of (await this.admin()).entries()) await this.sweepTree(conn, this.sides[i]!.prefix)
+    } catch {
+      // The server may be gone or silent: the caller starts a fresh pair then.
+    }
+  }
+
+  private async sweepTree(conn: Conn, prefix: string): Promise<void> {
+    const ask = async (requests: Request[]): Promise<Json[]> => {
+      conn.received.length = 0
+      conn.write(conn.encode(requests))
+      await this.until(() => !conn.waiting, ANSWER_LIMIT_MS)
+      return conn.received.map((m) => this.decode(conn, m))
+    }
+    for (const root of [prefix, `/zookeeper/quota${prefix}`]) {
+      const all: string[] = []
+      let level = [root]
+      while (level.length > 0) {
+        const next: string[] = []
+        const answers = await ask(level.map((path): Request => ({ op: 8, path: latin(path) })))
+        for (const [i, path] of level.entries()) {
+          const answer = answers[i] as { err?: number; body?: { children: string[] } }
+          if (answer.err !== 0 || answer.body === undefined) continue
+          all.push(path)
+          for (const child of answer.body.children) next.push(`${path}/${child}`)
+        }
+        level = next
+      }
+      if (all.length > 0) await ask(all.reverse().map((path): Request => ({ op: 2, path: latin(path), version: -1 })))
+    }
+    conn.received.length = 0
+    conn.compared = 0
+  }
+
+  // --- what takes time
+
+  /** Waits until both servers have removed the nodes by themselves, then makes zxids comparable again. */
+  private async vanish(paths: readonly string[]): Promise<void> {
+    const before = this.sides.map((s) => s.lastZxid)
+    const deadline = Date.now() + 15_000
+    for (;;) {
+      const { a, b } = await this.ask(
+        paths.map((path): Request => ({ op: 3, path })),
+        false,
+      )
+      const gone = (answers: Json[]) => answers.every((x) => (x as { err?: number }).err === -101)
+      if (gone(a) && gone(b)) break
+      if (Date.now() > deadline) {
+        const left = (answers: Json[]) =>
+          paths.filter((_, i) => (answers[i] as { err?: number }).err !== -101).join(' ')
+        throw new Found(this.mismatch('nodes that should vanish', `left: ${left(a)}`, `left: ${left(b)}`, 'vanish'))
+      }
+      await delay(20)
+    }
+    await this.mark(before as [number, number], 'own')
+  }
+
+  /** zxids given since `before` become `label` on both sides; the next transaction has the same name on both again. */
+  private async mark(before: readonly [number, number], label: string): Promise<void> {
+    const { header } = await this.ask([{ op: 5, path: '$', data: 'mark' }], false)
+    const plain = Math.max(...this.sides.map((s, i) => Number(String(s.zxid(before[i]!)).slice(1)))) + 1000
+    for (const [i, side] of this.sides.entries()) side.skip(before[i]!, header[i]!, plain, label)
+  }
+
+  private async restart(how: 'kill' | 'stop' | 'swap'): Promise<void> {
+    for (const slot of [...this.sides[0].conns.keys()]) this.compare(slot, true)
+    await Promise.all(this.servers.map((s) => s.stop(how === 'kill' ? 'SIGKILL' : 'SIGTERM')))
+    const conns = this.sides.flatMap((side) => [...side.conns.values()])
+    await this.until(() => conns.every((c) => c.closed), CLOSE_LIMIT_MS)
+    if (how === 'swap') {
+      const [a, b] = this.servers
+      const command = a.command
+      a.command = b.command
+      b.command = command
+    }
+    await this.start()
+    for (const slot of [...this.sides[0].conns.keys()]) this.compare(slot, true)
+    await this.dump()
+  }
+}
+
+/** The children listing first: it says how to go on. */
+const READS = [8, 12, 4, 6, 104]
+
+/** Paths in answers are kept byte for byte; sent back, they must be the same bytes. */
+function latin(path: string): { hex: string } | string {
+  return /^[\x20-\x7e]*$/.test(path) ? path : { hex: Buffer.from(path, 'latin1').toString('hex') }
+}

@@ -1,0 +1,96 @@
+/**
+ * Four-letter words compared line by line. What a correct server may print differently (times, sizes, latencies, ports,
+ * versions) is masked; everything else must be the same text.
+ */
+import type { Server } from './server.ts'
+import { word } from './server.ts'
+import type { Side } from './side.ts'
+
+type Mask = (text: string, side: Side) => string[]
+
+const lines = (text: string): string[] => text.split('\n')
+
+const hex = (side: Side, text: string): string => {
+  const z = Number.parseInt(text, 16)
+  return String(side.zxid(z))
+}
+
+const sessions = (text: string, side: Side): string =>
+  text.replace(/0x([0-9a-f]{10,16})/g, (_, id: string) => side.session(BigInt.asIntN(64, BigInt(`0x${id}`))))
+
+/** Keeps names of keys, not values, except for keys whose values must agree. */
+const keysOnly = (separator: string, kept: readonly string[]): Mask => {
+  return (text) =>
+    lines(text).map((line) => {
+      const at = line.indexOf(separator)
+      if (at < 0) return line
+      const key = line.slice(0, at)
+      return kept.includes(key) ? line : `${key}${separator}*`
+    })
+}
+
+const SRVR: Mask = (text, side) =>
+  lines(text).map((line) =>
+    line
+      .replace(/^(Zookeeper version:).*/, '$1 *')
+      .replace(/^(Latency [^:]*:).*/, '$1 *')
+      .replace(/^(Received|Sent|Connections): \d+$/, '$1: *')
+      .replace(/^Zxid: 0x([0-9a-f]+)$/, (_, z: string) => `Zxid: ${hex(side, z)}`),
+  )
+
+/** Blocks of a head line and indented lines, in any order. */
+const blocks = (text: string): string[] => {
+  const out: string[] = []
+  for (const line of lines(text)) {
+    if (line.startsWith('\t') && out.length > 0) out[out.length - 1] += ` ${line.trim()}`
+    else out.push(line)
+  }
+  return out.map((b) => `${b.split(' ')[0]} ${b.split(' ').slice(1).sort().join(' ')}`).sort()
+}
+
+const MASKS: { [word: string]: Mask } = {
+  ruok: lines,
+  isro: lines,
+  gtmk: lines,
+  srvr: SRVR,
+  srst: lines,
+  crst: lines,
+  wchs: lines,
+  wchc: (text, side) => blocks(sessions(text, side)),
+  wchp: (text, side) => blocks(sessions(text, side)),
+  conf: keysOnly('=', [
+    'tickTime',
+    'maxClientCnxns',
+    'minSessionTimeout',
+    'maxSessionTimeout',
+    'serverId',
+    'clientPortListenBacklog',
+  ]),
+  dirs: (text) => lines(text).map((l) => l.replace(/\d+/, '*')),
+  dump: (text, side) =>
+    blocks(
+      sessions(text, side)
+        .replace(/expire at .*/g, 'expire')
+        .replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:*')
+        .replace(/^\d+ expire/gm, 'expire')
+        .replace(/\(\d+\)\/\(\d+\)/g, '(*)/(*)'),
+    ).filter((l) => !l.includes('expire') && !l.startsWith('ip:')),
+  xyzw: lines,
+}
+
+export const WORDS = Object.keys(MASKS)
+
+export async function compareWords(
+  servers: readonly Server[],
+  sides: readonly Side[],
+  text: string,
+): Promise<{ a: string; b: string } | null> {
+  const mask = MASKS[text] ?? lines
+  const [a, b] = await Promise.all(
+    servers.map(async (s, i) => mask(await word(s.port, text).catch(() => 'reset'), sides[i]!)),
+  )
+  for (let i = 0; i < Math.max(a!.length, b!.length); i++) {
+    if (a![i] !== b![i]) return { a: a![i] ?? 'no line', b: b![i] ?? 'no line' }
+  }
+  return null
+}
