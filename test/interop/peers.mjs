@@ -1,0 +1,147 @@
+/**
+ * The client libraries the interop suite runs, each at one pinned version, and how each is fetched.
+ *
+ * This is the only file that names versions. Everything comes through the ordinary client of its registry, as that
+ * client is configured on the machine. What is fetched is kept by cache.mjs under the peer's version and recipe, so a
+ * changed table fetches afresh and an unchanged one never touches the network.
+ */
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { cached } from './cache.mjs'
+import { runToEnd } from './process.mjs'
+
+export const versions = {
+  zookeeper: '3.9.5',
+  curator: '5.9.0',
+  kazoo: '2.11.0',
+  // Upstream version only: Debian rebuilds a package (-11+deb12u1, u2, ...) and drops the build before it.
+  libzookeeper: '3.8.0',
+  goZookeeper: {
+    module: 'github.com/go-zookeeper/zk',
+    version: 'v1.0.4',
+    sums: [
+      'github.com/go-zookeeper/zk v1.0.4 h1:DPzxraQx7OrPyXq2phlGlNSIyWEsAox0RJmjTseMV6I=',
+      'github.com/go-zookeeper/zk v1.0.4/go.mod h1:nOB03cncLtlp4t+UAkGSV+9beXP/akpekBwL+UX1Qcw=',
+    ],
+  },
+  // The client and everything it pulls in.
+  npm: { 'node-zookeeper-client': '1.1.3', underscore: '1.13.8', async: '3.2.6' },
+}
+
+/** Fetches (or finds) the jars of the 3.9.5 Java client with what its command line needs. Returns the lib folder. */
+export async function fetchJavaClient() {
+  const pom = generatePom([
+    ['org.apache.zookeeper', 'zookeeper', versions.zookeeper],
+    ['commons-cli', 'commons-cli'],
+    ['ch.qos.logback', 'logback-classic'],
+  ])
+  return fetchJars('java', versions.zookeeper, pom, `zookeeper-${versions.zookeeper}.jar`)
+}
+
+/** Fetches Curator's recipes with the ZooKeeper client its own pom asks for. Returns the lib folder. */
+export async function fetchCurator() {
+  const pom = generatePom([
+    ['org.apache.curator', 'curator-recipes', versions.curator],
+    ['org.apache.curator', 'curator-x-discovery', versions.curator],
+  ])
+  return fetchJars('curator', versions.curator, pom, `curator-recipes-${versions.curator}.jar`)
+}
+
+async function fetchJars(name, version, pom, witness) {
+  const dir = await cached(name, version, pom, async (tmp) => {
+    writeFileSync(join(tmp, 'pom.xml'), pom)
+    await runToEnd('mvn', [
+      '-q',
+      '-B',
+      '-f',
+      join(tmp, 'pom.xml'),
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${join(tmp, 'lib')}`,
+    ])
+    if (!readdirSync(join(tmp, 'lib')).includes(witness)) throw new Error(`maven did not bring ${witness}`)
+  })
+  return join(dir, 'lib')
+}
+
+/** Versions left out come from the release's own parent pom, as its tarball has them. */
+function generatePom(dependencies) {
+  const items = dependencies.map(([group, artifact, version]) => {
+    const pinned = version ? `<version>${version}</version>` : ''
+    return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>${pinned}</dependency>`
+  })
+  return `<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>interop</groupId><artifactId>peer</artifactId><version>1</version><packaging>pom</packaging>
+  <dependencyManagement><dependencies><dependency>
+    <groupId>org.apache.zookeeper</groupId><artifactId>parent</artifactId><version>${versions.zookeeper}</version>
+    <type>pom</type><scope>import</scope>
+  </dependency></dependencies></dependencyManagement>
+  <dependencies>
+    ${items.join('\n    ')}
+  </dependencies>
+</project>
+`
+}
+
+/** Fetches kazoo into a folder for PYTHONPATH. */
+export async function fetchKazoo() {
+  const args = ['-m', 'pip', 'install', '-q', '--no-deps', `kazoo==${versions.kazoo}`]
+  return cached('kazoo', versions.kazoo, args.join(' '), async (tmp) => {
+    await runToEnd('python3', [...args, '--target', tmp])
+    if (!readdirSync(tmp).includes('kazoo')) throw new Error('pip did not bring kazoo')
+  })
+}
+
+/** Fetches the node client into a folder whose node_modules holds it. */
+export async function fetchNodeClient() {
+  const manifest = JSON.stringify({ name: 'peer', private: true, dependencies: versions.npm }, null, 2)
+  return cached('node', versions.npm['node-zookeeper-client'], manifest, async (tmp) => {
+    writeFileSync(join(tmp, 'package.json'), manifest)
+    await runToEnd('npm', ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: tmp })
+    if (!readdirSync(join(tmp, 'node_modules')).includes('node-zookeeper-client')) throw new Error('npm brought nothing')
+  })
+}
+
+/** Lays out a Go module that requires the pinned client and vendors it. Returns the module's folder. */
+export async function fetchGoClient() {
+  const { module, version, sums } = versions.goZookeeper
+  const goMod = `module peer\n\ngo 1.21\n\nrequire ${module} ${version}\n`
+  return cached('go', version, goMod + sums.join(), async (tmp) => {
+    writeFileSync(join(tmp, 'go.mod'), goMod)
+    writeFileSync(join(tmp, 'go.sum'), `${sums.join('\n')}\n`)
+    writeFileSync(join(tmp, 'main.go'), `package main\n\nimport _ "${module}"\n\nfunc main() {}\n`)
+    await runToEnd('go', ['mod', 'vendor'], { cwd: tmp })
+    if (!readdirSync(join(tmp, 'vendor')).includes('modules.txt')) throw new Error('go vendored nothing')
+  })
+}
+
+/** Unpacks Debian's libzookeeper (threaded) and its headers without installing them. Returns the unpacked root. */
+export async function fetchCClient() {
+  const packages = ['libzookeeper-mt2', 'libzookeeper-mt-dev']
+  return cached('c', versions.libzookeeper, packages.join(), async (tmp) => {
+    const lists = await aptLists(tmp, packages[0])
+    for (const name of packages) {
+      const found = await aptCandidate(lists, name)
+      if (!found) throw new Error(`no ${name} ${versions.libzookeeper} in the apt sources of this machine`)
+      await runToEnd('apt-get', [...lists, 'download', '-q', `${name}=${found}`], { cwd: tmp })
+    }
+    const debs = readdirSync(tmp).filter((file) => file.endsWith('.deb'))
+    for (const deb of debs) await runToEnd('dpkg', ['-x', join(tmp, deb), tmp])
+  })
+}
+
+/** The machine's own package lists if they know the package; else fresh ones beside it, which need no root. */
+async function aptLists(tmp, name) {
+  if (await aptCandidate([], name)) return []
+  const options = ['-o', `Dir::State::lists=${join(tmp, 'lists')}`, '-o', `Dir::Cache=${join(tmp, 'apt')}`]
+  await runToEnd('mkdir', ['-p', join(tmp, 'lists/partial'), join(tmp, 'apt/archives/partial')])
+  await runToEnd('apt-get', [...options, '-q', 'update'])
+  return options
+}
+
+async function aptCandidate(options, name) {
+  const rows = await runToEnd('apt-cache', [...options, 'madison', name])
+  const found = rows.split('\n').map((row) => row.split('|')[1]?.trim() ?? '')
+  return found.find((version) => version.startsWith(`${versions.libzookeeper}-`))
+}

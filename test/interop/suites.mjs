@@ -1,0 +1,86 @@
+/**
+ * The suites: which peer, how its program is built, and how long it may take on a slow machine.
+ *
+ * Programs are compiled into the suite's temporary work folder at each run: a compiler's output is not worth a cache
+ * that could be stale.
+ */
+import { cpSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheRoot } from './cache.mjs'
+import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
+import { runToEnd } from './process.mjs'
+import { runZkCli } from './zkcli.mjs'
+
+const here = dirname(fileURLToPath(import.meta.url))
+
+/** Cheap start over peak speed: these JVMs live for seconds. */
+export const javaFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx512m']
+
+/** Runs beside the others: it waits a minute for the server's reaper, doing nothing. */
+export const backgroundSuites = [
+  { name: 'java-reaper', fetch: fetchJavaClient, program: javaProgram('java', 'ReaperMain'), timeoutMs: 300_000 },
+]
+
+export const suites = [
+  { name: 'java', fetch: fetchJavaClient, program: javaProgram('java', 'ClientMain'), timeoutMs: 600_000 },
+  { name: 'zkcli', fetch: fetchJavaClient, run: runZkCli },
+  { name: 'c', fetch: fetchCClient, program: cProgram, timeoutMs: 300_000 },
+  { name: 'kazoo', fetch: fetchKazoo, program: kazooProgram, timeoutMs: 600_000 },
+  { name: 'go', fetch: fetchGoClient, program: goProgram, timeoutMs: 300_000 },
+  { name: 'curator', fetch: fetchCurator, program: javaProgram('curator', 'CuratorMain'), timeoutMs: 600_000 },
+  { name: 'node', fetch: fetchNodeClient, program: nodeProgram, timeoutMs: 300_000 },
+]
+
+/** Compiles the harness with every class of `folder` and runs `main`. */
+function javaProgram(folder, main) {
+  return async (lib, { workDir }) => {
+    const classpath = [workDir, here, join(lib, '*')].join(':')
+    const sources = new Set([join(here, 'java', 'Peer.java'), ...filesIn(folder, '.java')])
+    await runToEnd('javac', ['-nowarn', '-d', workDir, '-cp', join(lib, '*'), ...sources])
+    return { command: 'java', args: [...javaFlags, '-cp', classpath, main] }
+  }
+}
+
+async function cProgram(lib, { workDir }) {
+  const libDir = await runToEnd('dirname', [await findFile(lib, 'libzookeeper_mt.so.2')])
+  const program = join(workDir, 'peer')
+  const flags = ['-std=gnu11', '-O1', '-Wall', '-DTHREADED', `-I${join(lib, 'usr/include/zookeeper')}`]
+  const link = [`-L${libDir.trim()}`, '-lzookeeper_mt', '-lpthread']
+  await runToEnd('cc', [...flags, '-o', program, ...filesIn('c', '.c'), ...link])
+  return { command: program, args: [], env: { LD_LIBRARY_PATH: libDir.trim() } }
+}
+
+/** The folder below usr/lib is named after the machine. */
+async function findFile(root, name) {
+  const found = await runToEnd('find', [root, '-name', name])
+  if (!found.trim()) throw new Error(`no ${name} in the package`)
+  return found.trim().split('\n')[0]
+}
+
+function kazooProgram(lib) {
+  const env = { PYTHONPATH: lib, PYTHONDONTWRITEBYTECODE: '1', PYTHONUNBUFFERED: '1' }
+  return { command: 'python3', args: [join(here, 'kazoo', 'main.py')], env }
+}
+
+async function goProgram(lib, { workDir }) {
+  cpSync(lib, workDir, { recursive: true })
+  for (const file of filesIn('go', '.go')) cpSync(file, join(workDir, file.slice(join(here, 'go').length + 1)))
+  const program = join(workDir, 'peer')
+  const env = { ...process.env, GOFLAGS: '-mod=vendor', GOCACHE: join(cacheRoot(), 'go-build'), GOTOOLCHAIN: 'local' }
+  await runToEnd('go', ['build', '-o', program, '.'], { cwd: workDir, env })
+  return { command: program, args: [] }
+}
+
+/** Plain module resolution looks beside the program, so the program goes beside the library. */
+function nodeProgram(lib, { workDir }) {
+  cpSync(join(lib, 'node_modules'), join(workDir, 'node_modules'), { recursive: true })
+  for (const file of filesIn('node', '.mjs')) cpSync(file, join(workDir, file.slice(join(here, 'node').length + 1)))
+  return { command: process.execPath, args: [join(workDir, 'main.mjs')] }
+}
+
+function filesIn(folder, suffix) {
+  const dir = join(here, folder)
+  const names = readdirSync(dir).filter((name) => name.endsWith(suffix))
+  return names.map((name) => join(dir, name))
+}
