@@ -20,7 +20,7 @@ import {
   versionFromFileName,
 } from './members.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
-import { ConfigError, parseJavaInteger, readEntries, type Secret, type Setting, Settings } from './settings.ts'
+import { ConfigError, parseJavaInteger, readEntries, Secret, type Setting, Settings } from './settings.ts'
 
 export interface ListenAddress {
   /** Null is every address of this machine. */
@@ -74,8 +74,8 @@ export interface QuorumConfig {
 export interface Config {
   /** Null when started from the legacy command line. */
   readonly file: string | null
-  /** The file as read, for those who ask for it later. May contain secrets: never log it. */
-  readonly text: string
+  /** The file as read, for those who ask for it later. A secret because it may contain some. */
+  readonly text: Secret
 
   readonly dataDir: string
   readonly dataLogDir: string
@@ -177,7 +177,7 @@ export function loadConfig(file: string, env: Environment): LoadedConfig {
   // Java parses the file as ISO-8859-1 but keeps its text (for `initial_configuration`) as UTF-8.
   const loaded = parseConfig(bytes.toString('latin1'), file, systemPropertiesFrom(env), readLatin1)
   return {
-    config: Object.freeze({ ...absolute(loaded.config), text: bytes.toString('utf8') }),
+    config: Object.freeze({ ...absolute(loaded.config), text: new Secret(bytes.toString('utf8')) }),
     warnings: loaded.warnings,
   }
 }
@@ -192,7 +192,10 @@ export function configFromArguments(words: readonly string[], env: Environment):
   if (tickTime !== undefined) lines.push(`tickTime=${tickTime}`)
   if (maxClientCnxns !== undefined) lines.push(`maxClientCnxns=${maxClientCnxns}`)
   const loaded = parseConfig(lines.join('\n'), 'command line', systemPropertiesFrom(env))
-  return { config: Object.freeze({ ...absolute(loaded.config), file: null, text: '' }), warnings: loaded.warnings }
+  return {
+    config: Object.freeze({ ...absolute(loaded.config), file: null, text: new Secret('') }),
+    warnings: loaded.warnings,
+  }
 }
 
 /** System properties out of SERVER_JVMFLAGS and JVMFLAGS; the latter comes later on Java's command line, so it wins. */
@@ -213,7 +216,7 @@ export function parseConfig(
   const quorum = readQuorum(settings, readFile, serverId)
   const config: Config = {
     file: fileName,
-    text,
+    text: new Secret(text),
     ...directories,
     ...readListeners(settings, quorum.membership, serverId),
     ...times,

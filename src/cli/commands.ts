@@ -1,0 +1,80 @@
+/** The subcommands of `zoowarden`, as yargs knows them. */
+
+import yargs from 'yargs'
+import { ExitCode } from '../server/running.ts'
+import { packageVersion } from '../server/version.ts'
+import { ephemeralCommand } from './ephemeral.ts'
+import { startCommand } from './start.ts'
+import { versionText } from './version.ts'
+
+export async function runCommands(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+  let exitCode: number = ExitCode.finished
+  const parser = yargs(withProtectedDefinitions(words))
+    .scriptName('zoowarden')
+    .usage('$0 <command>\n\nA coordination server that speaks the protocols of Apache ZooKeeper.')
+    .command(
+      'start [words..]',
+      'Run a server in the foreground',
+      (command) =>
+        command
+          .usage(
+            '$0 start [zoo.cfg]\n' +
+              '$0 start <port> <dataDir> [tickTime] [maxClientCnxns]\n' +
+              '$0 start --ephemeral [--port 2181]\n\n' +
+              'Without a file: $ZOOCFGDIR/$ZOOCFG if ZOOCFGDIR is set, else ./conf/zoo.cfg, else ./zoo.cfg.',
+          )
+          .positional('words', { type: 'string', array: true, describe: 'configuration file, or port and dataDir' })
+          .option('define', {
+            alias: 'D',
+            type: 'string',
+            array: true,
+            nargs: 1,
+            describe: 'a system property such as zookeeper.snapCount=1000, as in SERVER_JVMFLAGS',
+          })
+          .option('ephemeral', {
+            type: 'boolean',
+            describe:
+              'a throw-away server for tests: data in a temporary directory, gone at the end; prints its address',
+          })
+          .option('port', { type: 'number', default: 0, describe: 'of an ephemeral server; 0 takes a free one' })
+          .example('$0 start conf/zoo.cfg', 'what the file says')
+          .example('$0 start 2181 ./data', 'port and directory, everything else by default')
+          .example('$0 start --ephemeral', 'prints 127.0.0.1:<port> when it serves, ends when stdin closes')
+          .example('$0 start -Dzookeeper.snapCount=1000 zoo.cfg', 'a property that the file does not set'),
+      async (args) => {
+        const positional = (args.words ?? []).map(String)
+        const definitions = (args.define ?? []).map((definition) => `-D${definition}`)
+        exitCode = args.ephemeral
+          ? await ephemeralCommand({ port: args.port, words: positional, definitions }, env)
+          : await startCommand({ words: positional, definitions }, env)
+      },
+    )
+    .command(
+      'version',
+      'Print the version',
+      (command) => command,
+      () => {
+        process.stdout.write(`${versionText()}\n`)
+      },
+    )
+    .demandCommand(1, 'Name a command.')
+    .strict()
+    .version(packageVersion())
+    .help()
+    .wrap(Math.min(110, process.stdout.columns ?? 110))
+    .epilogue('Scripts of an Apache ZooKeeper installation find their usual names beside this one: zkServer.sh.')
+    .exitProcess(false)
+    .fail((message, err, instance) => {
+      if (err) throw err
+      instance.showHelp('error')
+      process.stderr.write(`\n${message}\n`)
+      exitCode = ExitCode.invalidInvocation
+    })
+  await parser.parseAsync()
+  return exitCode
+}
+
+/** `-Dname=value` as one word: yargs would take the letters behind -D apart. */
+function withProtectedDefinitions(words: readonly string[]): string[] {
+  return words.flatMap((word) => (word.startsWith('-D') && word.length > 2 ? ['--define', word.slice(2)] : [word]))
+}

@@ -1,0 +1,77 @@
+/**
+ * `zoowarden start --ephemeral`: a server for tests. Its data lives in a temporary directory that goes with it; it
+ * prints one line, the connect string, when it serves, and ends when its stdin closes (so it cannot outlive the test
+ * that started it) or on SIGTERM or SIGINT. Settings are those of a test: no disk sync, short ticks, every word allowed.
+ */
+
+import { fstatSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Environment, type LoadedConfig, parseConfig, systemPropertiesFrom } from '../server/config.ts'
+import { ExitCode } from '../server/running.ts'
+import { loggerFor, refuse, serve, withDefinitions } from './start.ts'
+
+export interface EphemeralWords {
+  /** 0 takes a free one. */
+  readonly port: number
+  readonly words: readonly string[]
+  readonly definitions: readonly string[]
+}
+
+const HOST = '127.0.0.1'
+
+export async function ephemeralCommand(start: EphemeralWords, env: Environment): Promise<number> {
+  if (start.words.length > 0) {
+    process.stderr.write(`An ephemeral server takes no configuration, got: ${start.words.join(' ')}\n`)
+    return ExitCode.invalidInvocation
+  }
+  const fullEnv = withDefinitions(env, start.definitions)
+  const dataDir = mkdtempSync(join(tmpdir(), 'zoowarden-'))
+  const remove = () => rmSync(dataDir, { recursive: true, force: true })
+  process.once('exit', remove)
+  try {
+    let loaded: LoadedConfig
+    try {
+      loaded = parseConfig(settingsFor(dataDir, start.port), 'ephemeral', systemPropertiesFrom(fullEnv))
+    } catch (err) {
+      return refuse(err)
+    }
+    const logger = loggerFor(fullEnv, 2, process.stderr.isTTY, 'warn')
+    const announce = (port: number) => process.stdout.write(`${HOST}:${port}\n`)
+    return await serve(loaded.config, logger, (server) => announce(server.port), stdinClosed())
+  } finally {
+    remove()
+    process.stdin.destroy()
+  }
+}
+
+function settingsFor(dataDir: string, port: number): string {
+  return [
+    `dataDir=${dataDir.replaceAll('\\', '\\\\')}`,
+    `clientPort=${port}`,
+    `clientPortAddress=${HOST}`,
+    'tickTime=500',
+    'minSessionTimeout=500',
+    'maxSessionTimeout=60000',
+    'maxClientCnxns=0',
+    'forceSync=no',
+    'preAllocSize=1024',
+    'extendedTypesEnabled=true',
+    '4lw.commands.whitelist=*',
+  ].join('\n')
+}
+
+/**
+ * Settles when whoever holds the other end of stdin closes it. Nobody does on /dev/null or a file, where a background
+ * job of a script finds its stdin: those never end the server.
+ */
+function stdinClosed(): Promise<void> {
+  return new Promise((resolve) => {
+    const stat = fstatSync(0)
+    if (!stat.isFIFO() && !stat.isSocket() && !process.stdin.isTTY) return
+    process.stdin.once('close', resolve)
+    process.stdin.once('end', resolve)
+    process.stdin.once('error', () => resolve())
+    process.stdin.resume()
+  })
+}

@@ -1,0 +1,126 @@
+/**
+ * `zoowarden start`: configuration, log, server; then waits until a signal or a failure ends it.
+ *
+ * Refusals of the configuration go to stderr as one line and exit code 2, before any log exists; everything later goes
+ * to the log. SIGTERM and SIGINT close the server in order (a second one ends at once). Java: QuorumPeerMain.
+ */
+
+import { existsSync } from 'node:fs'
+import {
+  type Config,
+  configFromArguments,
+  type Environment,
+  type LoadedConfig,
+  loadConfig,
+  systemPropertiesFrom,
+} from '../server/config.ts'
+import { createLogger, type Logger, type LogLevel, logSettings } from '../server/logger.ts'
+import { ExitCode, exitCodeOf, type RunningServer } from '../server/running.ts'
+import { ConfigError } from '../server/settings.ts'
+
+export interface StartWords {
+  /** A configuration file, or `port dataDir [tickTime] [maxClientCnxns]`, or nothing. */
+  readonly words: readonly string[]
+  /** `-Dname=value`; they come after SERVER_JVMFLAGS and JVMFLAGS, so they win. */
+  readonly definitions: readonly string[]
+}
+
+export async function startCommand(start: StartWords, env: Environment): Promise<number> {
+  const fullEnv = withDefinitions(env, start.definitions)
+  let loaded: LoadedConfig
+  try {
+    loaded = configOf(start.words, fullEnv)
+    refuseUnsupported(loaded.config)
+  } catch (err) {
+    return refuse(err)
+  }
+  const logger = loggerFor(fullEnv, 1, process.stdout.isTTY, 'info')
+  for (const warning of loaded.warnings) logger.warn(warning)
+  return serve(loaded.config, logger, (server) => logger.info({ port: server.port }, 'serving'))
+}
+
+export function withDefinitions(env: Environment, definitions: readonly string[]): Environment {
+  if (definitions.length === 0) return env
+  const quoted = definitions.map((word) => `'${word.replaceAll("'", `'"'"'`)}'`)
+  return { ...env, JVMFLAGS: [env['JVMFLAGS'] ?? '', ...quoted].join(' ') }
+}
+
+export function loggerFor(env: Environment, fd: number, isTTY: boolean, fallback: LogLevel): Logger {
+  return createLogger(logSettings(env, systemPropertiesFrom(env), { fd, isTTY: isTTY === true }, fallback))
+}
+
+/** One line on stderr for a configuration or command line that cannot be used. */
+export function refuse(err: unknown): number {
+  if (!(err instanceof ConfigError)) throw err
+  process.stderr.write(`Invalid config, exiting abnormally: ${err.message}\n`)
+  return ExitCode.invalidInvocation
+}
+
+/**
+ * Starts the server, tells `onServing`, and returns the exit code once it has ended: by SIGTERM, SIGINT, `until`, or a
+ * failure of its own.
+ */
+export async function serve(
+  config: Config,
+  logger: Logger,
+  onServing: (server: RunningServer) => void,
+  until: Promise<void> = new Promise(() => {}),
+): Promise<number> {
+  const ended = stopSignal()
+  process.once('uncaughtException', (err) => {
+    logger.fatal({ err }, 'unexpected error')
+    process.exit(ExitCode.unexpectedError)
+  })
+  let server: RunningServer
+  try {
+    const { startServer } = await import('../server/main.ts')
+    server = await startServer(config, logger)
+  } catch (err) {
+    logger.fatal({ err }, 'cannot start')
+    return exitCodeOf(err)
+  }
+  onServing(server)
+  const failure = await Promise.race([server.failed, ended, until])
+  if (failure instanceof Error) {
+    logger.fatal({ err: failure }, 'stopped: cannot go on')
+    await server.close()
+    return exitCodeOf(failure)
+  }
+  logger.info('closing')
+  await server.close()
+  return ExitCode.finished
+}
+
+function configOf(words: readonly string[], env: Environment): LoadedConfig {
+  if (words.length >= 2) return configFromArguments(words, env)
+  return loadConfig(words[0] ?? defaultFile(env), env)
+}
+
+function defaultFile(env: Environment): string {
+  const directory = env['ZOOCFGDIR']
+  if (directory !== undefined && directory !== '') return `${directory}/${env['ZOOCFG'] || 'zoo.cfg'}`
+  for (const file of ['conf/zoo.cfg', 'zoo.cfg']) if (existsSync(file)) return file
+  throw new ConfigError('no configuration file named, and neither ./conf/zoo.cfg nor ./zoo.cfg exists')
+}
+
+/** What the file may ask for and this version does not do: better no start than a different server than meant. */
+function refuseUnsupported(config: Config): void {
+  if (config.quorum.distributed) {
+    const voters = config.quorum.membership.members.filter((member) => member.role === 'participant').length
+    throw new ConfigError(`${config.file}: ${voters} voting servers are configured; this version runs standalone only`)
+  }
+  if (config.clientAddress === null) {
+    const reason =
+      config.secureClientAddress === null
+        ? 'clientPort is not set'
+        : 'secureClientPort needs TLS, which this version does not have'
+    throw new ConfigError(`${config.file}: ${reason}`)
+  }
+}
+
+/** Settles at the first SIGTERM or SIGINT; the second one then ends the process in the usual way. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+}
