@@ -3,6 +3,7 @@
 import yargs from 'yargs'
 import { ExitCode } from '../server/running.ts'
 import { packageVersion } from '../server/version.ts'
+import { askCommand } from './ask.ts'
 import { ephemeralCommand } from './ephemeral.ts'
 import { startCommand } from './start.ts'
 import { versionText } from './version.ts'
@@ -47,6 +48,19 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
         exitCode = args.ephemeral
           ? await ephemeralCommand({ port: args.port, words: positional, definitions }, env)
           : await startCommand({ words: positional, definitions }, env)
+      },
+    )
+    .command(
+      'ask <word> [host] [port]',
+      'Send a four-letter word to a server and print its answer',
+      (command) =>
+        command
+          .positional('word', { type: 'string', demandOption: true, describe: 'srvr, ruok, mntr, ...' })
+          .positional('host', { type: 'string', default: 'localhost' })
+          .positional('port', { type: 'number', default: 2181 })
+          .example('$0 ask srvr', 'version, latencies, mode of the server on localhost:2181'),
+      async (args) => {
+        exitCode = await askCommand(args.word, args.host, args.port)
       },
     )
     .command(

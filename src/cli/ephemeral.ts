@@ -41,7 +41,6 @@ export async function ephemeralCommand(start: EphemeralWords, env: Environment):
     return await serve(loaded.config, logger, (server) => announce(server.port), stdinClosed())
   } finally {
     remove()
-    process.stdin.destroy()
   }
 }
 

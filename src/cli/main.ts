@@ -16,7 +16,7 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
   return runCommands(words, env)
 }
 
-/** Called by bin/zoowarden. */
+/** Called by bin/zoowarden. Ends the process, whatever timer or socket is still open; logs are flushed on the way. */
 export async function run(): Promise<void> {
-  process.exitCode = await main(process.argv.slice(2), process.env)
+  process.exit(await main(process.argv.slice(2), process.env))
 }
