@@ -1,0 +1,221 @@
+/**
+ * Who a client is and what it may do: authentication schemes, ACL evaluation, and the fix-up of ACLs that clients send.
+ *
+ * Pure: the digest of a password comes from the caller (`Digester`), so that no crypto import enters here.
+ * Java: ZooKeeperServer.checkACL, PrepRequestProcessor.fixupACL, DigestAuthenticationProvider, IPAuthenticationProvider,
+ * ProviderRegistry.
+ */
+
+import { type AclEntry, type AclTable, encodeAcl, OPEN_ACL } from '../datatree/acl.ts'
+import { Err, OPEN_ACL_ID, Perm } from '../jute/codes.ts'
+import { Input } from '../jute/input.ts'
+import type { Output } from '../jute/output.ts'
+import { decodeText } from '../jute/text.ts'
+import { isValidIpExpression, matchesIp } from './ip.ts'
+
+/** One thing a connection has proved to be. Lists of these are immutable: a new one replaces the old. */
+export interface AuthId {
+  readonly scheme: string
+  readonly id: string
+}
+
+/** Bytes of `user:password` to `user:base64(hash)`. */
+export type Digester = (idPassword: string) => string
+
+export interface AuthOptions {
+  readonly skipACL: boolean
+  /** `user:base64hash` of the super user, or null: nobody is. */
+  readonly superDigest: string | null
+  readonly digestAuthEnabled: boolean
+  readonly digest: Digester
+  /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
+  readonly enforcedSchemes: readonly string[]
+}
+
+/** jute vector<ACL> of exactly world:anyone ALL, what nearly every request carries. */
+const OPEN_ACL_BYTES = encodeAcl(OPEN_ACL)
+
+export class Auth {
+  private readonly options: AuthOptions
+  private readonly acls: AclTable
+  /** Id of the open list in this table, looked up once it is needed: -2 before. */
+  private openId: number
+
+  constructor(acls: AclTable, options: AuthOptions) {
+    this.acls = acls
+    this.options = options
+    this.openId = -2
+  }
+
+  /** May a client with `ids` do what `perm` (any of its bits) asks on a znode with this ACL? */
+  allowed(aclId: number, perm: number, ids: readonly AuthId[]): boolean {
+    if (aclId === OPEN_ACL_ID || aclId === this.openId || this.options.skipACL) return true
+    const entries = this.acls.entries(aclId)
+    if (entries.length === 0) return true
+    for (const entry of entries) {
+      if ((entry.perms & perm) !== 0 && entry.scheme === 'world' && entry.id === 'anyone') return true
+    }
+    for (const { scheme } of ids) if (scheme === 'super') return true
+    for (const entry of entries) {
+      if ((entry.perms & perm) === 0 || !this.hasProvider(entry.scheme)) continue
+      for (const { scheme, id } of ids) {
+        if (scheme === entry.scheme && this.matches(scheme, id, entry.id)) return true
+      }
+    }
+    return false
+  }
+
+  /** Is there a provider for this scheme? `world` and `super` have none. */
+  hasProvider(scheme: string): boolean {
+    return scheme === 'ip' || (scheme === 'digest' && this.options.digestAuthEnabled)
+  }
+
+  private matches(scheme: string, id: string, expression: string): boolean {
+    return scheme === 'ip' ? matchesIp(id, expression) : id === expression
+  }
+
+  /** An id of this scheme was proved by the client (not just observed), so `auth:` expands to it. */
+  private isAuthenticated(scheme: string): boolean {
+    return scheme === 'digest' && this.options.digestAuthEnabled
+  }
+
+  private isValidId(scheme: string, id: string): boolean {
+    if (scheme === 'ip') return isValidIpExpression(id)
+    return javaSplitParts(id, ':') === 2
+  }
+
+  /**
+   * Turns the ACL of a create or setACL into a list of the table, of which no reference is taken. Returns an error
+   * code (negative, below OPEN_ACL_ID) instead where it is not acceptable; Err.marshallingError where Java stumbles
+   * over a null.
+   */
+  fixup(buf: Uint8Array, off: number, end: number, ids: readonly AuthId[]): number {
+    if (isOpenAcl(buf, off, end)) {
+      if (this.openId === -2) {
+        this.openId = this.acls.intern(buf, off, end)
+        this.acls.acquire(this.openId) // kept for good: the id must stay what it is
+      }
+      return this.openId
+    }
+    const raw = readAcl(new Input(buf, off, end))
+    const fixed: AclEntry[] = []
+    const unique = withoutDuplicates(raw)
+    if (unique === null) return Err.marshallingError
+    if (unique.length === 0) return Err.invalidACL
+    for (const { perms, scheme, id } of unique) {
+      if (scheme === null) return Err.invalidACL
+      if (scheme === 'auth') {
+        const before = fixed.length
+        for (const own of ids) {
+          if (this.isAuthenticated(own.scheme)) fixed.push({ perms, scheme: own.scheme, id: own.id })
+        }
+        if (fixed.length === before) return Err.invalidACL
+        continue
+      }
+      if (scheme === 'world' && id === null) return Err.marshallingError
+      if (scheme === 'world' && id === 'anyone') {
+        fixed.push({ perms, scheme, id })
+        continue
+      }
+      if (!this.hasProvider(scheme)) return Err.invalidACL
+      if (id === null) return Err.marshallingError
+      if (!this.isValidId(scheme, id)) return Err.invalidACL
+      fixed.push({ perms, scheme, id })
+    }
+    return this.acls.internEntries(fixed)
+  }
+
+  /** Ids that an auth packet adds, or null: authentication failed. `remote` is the client's address literal. */
+  authenticate(scheme: string | null, token: Uint8Array | null, remote: string): AuthId[] | null {
+    if (scheme === 'ip') return [{ scheme, id: remote }]
+    if (scheme !== 'digest' || !this.options.digestAuthEnabled || token === null) return null
+    const id = this.options.digest(decodeText(token, 0, token.length))
+    const added: AuthId[] = []
+    if (id === this.options.superDigest) added.push({ scheme: 'super', id: '' })
+    added.push({ scheme, id })
+    return added
+  }
+
+  /** False while a scheme is enforced and the client has proved none of them. */
+  satisfiesEnforced(ids: readonly AuthId[]): boolean {
+    const enforced = this.options.enforcedSchemes
+    return enforced.length === 0 || ids.some(({ scheme }) => enforced.includes(scheme))
+  }
+
+  /** The name shown for an id by whoAmI and in the audit log; empty where the scheme has no provider. */
+  userName({ scheme, id }: AuthId): string {
+    if (!this.hasProvider(scheme)) return ''
+    return scheme === 'digest' ? id.slice(0, colonOrEnd(id)) : id
+  }
+
+  /** The ACL list as getACL shows it: without ADMIN, digests are masked (CVE-2019-0201). */
+  writeVisibleAcl(out: Output, aclId: number, ids: readonly AuthId[]): void {
+    if (this.allowed(aclId, Perm.admin, ids)) {
+      out.raw(this.acls.bytes(aclId))
+      return
+    }
+    const masked = this.acls
+      .entries(aclId)
+      .map(({ perms, scheme, id }) => ({ perms, scheme, id: scheme === 'digest' ? id.replace(/:.*/, ':x') : id }))
+    out.raw(encodeAcl(masked))
+  }
+}
+
+/** Adds to an immutable list of ids with a set's meaning. */
+export function addAuthIds(ids: readonly AuthId[], added: readonly AuthId[]): readonly AuthId[] {
+  const fresh = added.filter((a) => !ids.some((b) => a.scheme === b.scheme && a.id === b.id))
+  return fresh.length === 0 ? ids : [...ids, ...fresh]
+}
+
+interface RawAclEntry {
+  perms: number
+  scheme: string | null
+  id: string | null
+}
+
+function readAcl(input: Input): RawAclEntry[] {
+  const entries: RawAclEntry[] = []
+  for (let left = input.count(); left > 0; left--) {
+    entries.push({ perms: input.int(), scheme: input.string(), id: input.string() })
+  }
+  return entries
+}
+
+/** Null where Java's comparison of two entries meets a null scheme or id on its left side. */
+function withoutDuplicates(entries: RawAclEntry[]): RawAclEntry[] | null {
+  const unique: RawAclEntry[] = []
+  for (const entry of entries) {
+    let found = false
+    for (const other of unique) {
+      if (entry.perms !== other.perms) continue
+      if (entry.scheme === null) return null
+      if (entry.scheme !== other.scheme) continue
+      if (entry.id === null) return null
+      if (entry.id === other.id) {
+        found = true
+        break
+      }
+    }
+    if (!found) unique.push(entry)
+  }
+  return unique
+}
+
+function isOpenAcl(buf: Uint8Array, off: number, end: number): boolean {
+  if (end - off !== OPEN_ACL_BYTES.length) return false
+  for (let i = 0; i < OPEN_ACL_BYTES.length; i++) if (buf[off + i] !== OPEN_ACL_BYTES[i]) return false
+  return true
+}
+
+function colonOrEnd(text: string): number {
+  const colon = text.indexOf(':')
+  return colon < 0 ? text.length : colon
+}
+
+/** How many parts Java's String.split gives: trailing empty ones do not count. */
+function javaSplitParts(text: string, separator: string): number {
+  const parts = text.split(separator)
+  let count = parts.length
+  while (count > 0 && parts[count - 1] === '') count--
+  return count
+}

@@ -1,0 +1,435 @@
+/**
+ * Shell around client sockets: listening, the first four bytes, frames, output, back-pressure, limits, idle timeouts.
+ *
+ * What arrives is walked in place and handed to the pipeline; what the pipeline wrote leaves in one write per socket
+ * when the turn ends. A socket is not read from while its client has too much unanswered (the pipeline says so) or
+ * does not drain its replies; a client that lets them pile up beyond `OUTPUT_LIMIT_BYTES` is dropped.
+ * Java: NIOServerCnxnFactory, NIOServerCnxn.
+ */
+
+import { createServer, type Server, type Socket } from 'node:net'
+import { FrameReader } from '../jute/frame.ts'
+import { readInt } from '../jute/input.ts'
+import { Output } from '../jute/output.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
+import { answerFourLetter, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
+import { hostAddress } from './ip.ts'
+import type { Metrics } from './metrics.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { Turn } from './turn.ts'
+
+export interface ClientsOptions {
+  readonly juteMaxBufferBytes: number
+  /** Per address; 0 is unlimited. */
+  readonly maxClientCnxns: number
+  /** In all; 0 is unlimited. */
+  readonly maxCnxns: number
+  readonly sessionlessTimeoutMs: number
+  readonly tcpKeepAlive: boolean
+  readonly fourLetterWords: ReadonlySet<string>
+}
+
+export interface ClientsHost {
+  nowMs(): number
+  serving(): boolean
+  view(): ServerView
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+}
+
+/** Unsent replies above which a client's requests are not read. */
+const OUTPUT_PAUSE_BYTES = 1024 * 1024
+/** Unsent bytes (watch events can pile up unasked) above which a client is given up. */
+const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
+/** An output buffer grown beyond this is not kept for reuse. */
+const OUTPUT_KEPT_BYTES = 64 * 1024
+/** How long a client may take to close its side after we closed ours. */
+const LINGER_MS = 1000
+
+type Phase = 'first bytes' | 'word' | 'frames' | 'ending'
+
+class Client {
+  readonly socket: Socket
+  readonly conn: Connection
+  readonly frames: FrameReader
+  readonly address: string
+  phase: Phase
+  first: Uint8Array
+  out: Output | null
+  /** Paused for back-pressure: by the pipeline, or because output does not drain. */
+  stopped: boolean
+  draining: boolean
+  deadlineMs: number
+
+  constructor(socket: Socket, conn: Connection, frames: FrameReader, address: string, deadlineMs: number) {
+    this.socket = socket
+    this.conn = conn
+    this.frames = frames
+    this.address = address
+    this.phase = 'first bytes'
+    this.first = new Uint8Array(0)
+    this.out = null
+    this.stopped = false
+    this.draining = false
+    this.deadlineMs = deadlineMs
+  }
+}
+
+export class Clients implements ConnectionHost {
+  private readonly host: ClientsHost
+  private readonly options: ClientsOptions
+  private readonly metrics: Metrics
+  private readonly turn: Turn
+  private readonly server: Server
+  private pipeline: Pipeline | null
+  /** By connection id; ids are reused, lowest first. */
+  private readonly byId: (Client | undefined)[]
+  private readonly freeIds: number[]
+  private readonly perAddress: Map<string, number>
+  private dirty: Client[]
+  private readonly ending: Set<Client>
+  private readonly spareOutputs: Output[]
+  private live: number
+
+  constructor(host: ClientsHost, turn: Turn, metrics: Metrics, options: ClientsOptions) {
+    this.host = host
+    this.turn = turn
+    this.metrics = metrics
+    this.options = options
+    this.pipeline = null
+    this.byId = []
+    this.freeIds = []
+    this.perAddress = new Map()
+    this.dirty = []
+    this.ending = new Set()
+    this.spareOutputs = []
+    this.live = 0
+    this.server = createServer({ noDelay: true, keepAlive: options.tcpKeepAlive }, (socket) => this.onSocket(socket))
+  }
+
+  /** Starts accepting; the answer is the port. Rejects when the address cannot be had. */
+  listen(address: string | null, port: number, backlog: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject)
+      this.server.listen({ port, ...(address === null ? {} : { host: address }), backlog }, () => {
+        this.server.off('error', reject)
+        this.server.on('error', (err) => this.host.warn('listener', { err }))
+        const bound = this.server.address()
+        resolve(typeof bound === 'object' && bound !== null ? bound.port : port)
+      })
+    })
+  }
+
+  /** From here on sessions can be made. */
+  serve(pipeline: Pipeline): void {
+    this.pipeline = pipeline
+  }
+
+  /** Stops accepting and cuts every connection. */
+  close(): Promise<void> {
+    for (const client of this.byId) client?.socket.destroy()
+    for (const client of this.ending) client.socket.destroy()
+    return new Promise((resolve) => this.server.close(() => resolve()))
+  }
+
+  get count(): number {
+    return this.live
+  }
+
+  connection(connId: number): Connection | undefined {
+    return this.byId[connId]?.conn
+  }
+
+  *connections(): Generator<Connection> {
+    for (const client of this.byId) if (client !== undefined) yield client.conn
+  }
+
+  /** Bits of interest in a connection's socket: 1 read, 4 write. */
+  interestOf(conn: Connection): number {
+    const client = this.byId[conn.connId]
+    if (client === undefined || client.conn !== conn) return 0
+    return (client.stopped ? 0 : 1) | (client.socket.writableNeedDrain ? 4 : 0)
+  }
+
+  // ------------------------------------------------------------------ sockets
+
+  private onSocket(socket: Socket): void {
+    const nowMs = this.host.nowMs()
+    const address = hostAddress(socket.remoteAddress ?? '')
+    socket.on('error', () => {}) // followed by 'close'
+    if (!this.admit(address)) {
+      socket.resetAndDestroy()
+      this.metrics.counters.connection_rejected++
+      return
+    }
+    const connId = this.freeIds.pop() ?? this.byId.length
+    const conn = new Connection(connId, address, socket.remotePort ?? 0, this, nowMs)
+    const frames = new FrameReader(this.options.juteMaxBufferBytes, (buf, off, end) =>
+      this.onFrame(client, buf, off, end),
+    )
+    const client = new Client(socket, conn, frames, address, nowMs + this.options.sessionlessTimeoutMs)
+    this.byId[connId] = client
+    this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1)
+    this.live++
+    socket.on('data', (chunk) => this.onData(client, chunk))
+    socket.on('end', () => {
+      if (client.phase !== 'ending') this.drop(client)
+    })
+    socket.on('close', () => this.drop(client))
+    socket.on('drain', () => this.onDrain(client))
+  }
+
+  private admit(address: string): boolean {
+    const { maxClientCnxns, maxCnxns } = this.options
+    if (maxCnxns > 0 && this.live >= maxCnxns) {
+      this.host.warn('too many connections', { limit: maxCnxns })
+      return false
+    }
+    if (maxClientCnxns > 0 && (this.perAddress.get(address) ?? 0) >= maxClientCnxns) {
+      this.host.warn('too many connections from one address', { address, maxClientCnxns })
+      return false
+    }
+    return true
+  }
+
+  private onData(client: Client, chunk: Uint8Array): void {
+    this.metrics.counters.bytes_received_count += chunk.length
+    if (client.phase === 'frames') this.take(client, client.frames.push(chunk))
+    else if (client.phase === 'first bytes') this.onFirstBytes(client, chunk)
+  }
+
+  /** The first four bytes are a word of the text interface or a frame's length. */
+  private onFirstBytes(client: Client, chunk: Uint8Array): void {
+    let bytes = chunk
+    if (client.first.length > 0) {
+      bytes = new Uint8Array(client.first.length + chunk.length)
+      bytes.set(client.first)
+      bytes.set(chunk, client.first.length)
+    }
+    if (bytes.length < 4) {
+      client.first = bytes.slice()
+      return
+    }
+    client.first = new Uint8Array(0)
+    const code = readInt(bytes, 0)
+    const word = wordOfCode(code)
+    if (word !== null) {
+      client.phase = 'word'
+      this.answerWord(client, word, bytes.subarray(4, 4 + STMK_EXTRA_BYTES))
+      return
+    }
+    if (code < 0 || code > this.options.juteMaxBufferBytes) {
+      this.host.warn(strangerMessage(bytes), { client: this.describe(client), length: code })
+      this.drop(client)
+      return
+    }
+    if (!this.host.serving()) {
+      this.drop(client) // the client tries again, here or elsewhere
+      return
+    }
+    client.phase = 'frames'
+    this.take(client, client.frames.push(bytes))
+  }
+
+  private onFrame(client: Client, buf: Uint8Array, off: number, end: number): boolean {
+    const { conn, pipeline } = { conn: client.conn, pipeline: this.pipeline! }
+    const more = conn.initialised ? pipeline.onRequest(conn, buf, off, end) : pipeline.onConnect(conn, buf, off, end)
+    if (client.out !== null && client.out.pos > OUTPUT_PAUSE_BYTES) this.send(client)
+    return more && !conn.closing && client.socket.writableLength <= OUTPUT_PAUSE_BYTES
+  }
+
+  private take(client: Client, result: 'ok' | 'stopped' | 'bad'): void {
+    if (result === 'bad') {
+      const { badLength } = client.frames
+      this.host.warn('a frame is longer than jute.maxbuffer or has a negative length: connection closed', {
+        client: this.describe(client),
+        length: badLength,
+        juteMaxBufferBytes: this.options.juteMaxBufferBytes,
+      })
+      // What came before it has been taken; Java cuts the connection at once, replies or not.
+      if (!client.conn.closing) client.conn.closeNow('bad frame length')
+      return
+    }
+    if (result === 'stopped' && !client.conn.closing) {
+      client.stopped = true
+      client.socket.pause()
+      client.draining = client.socket.writableLength > OUTPUT_PAUSE_BYTES
+    }
+  }
+
+  private onDrain(client: Client): void {
+    if (client.draining) {
+      client.draining = false
+      this.resume(client.conn)
+    }
+  }
+
+  /** ConnectionHost: goes on with what a stop has held back. */
+  resume(conn: Connection): void {
+    const client = this.byId[conn.connId]
+    if (client === undefined || client.conn !== conn || !client.stopped) return
+    if (conn.throttled || conn.connecting || client.draining) return
+    client.stopped = false
+    // Not from within the pipeline: it is in the middle of a delivery.
+    setImmediate(() => {
+      if (conn.closed || client.stopped) return
+      this.take(client, client.frames.resume())
+      if (!client.stopped) client.socket.resume()
+    })
+  }
+
+  // ------------------------------------------------------------------ output
+
+  borrowOutput(conn: Connection): Output {
+    const client = this.byId[conn.connId]!
+    if (client.out === null) {
+      client.out = this.spareOutputs.pop() ?? new Output(4096)
+      this.dirty.push(client)
+      this.turn.want()
+    }
+    return client.out
+  }
+
+  /** End of the turn: one write for every client that has something. */
+  flush(): void {
+    const dirty = this.dirty
+    if (dirty.length === 0) return
+    this.dirty = []
+    for (const client of dirty) this.send(client)
+  }
+
+  private send(client: Client): void {
+    const { out, socket } = client
+    if (out === null) return
+    client.out = null
+    client.conn.outputTaken()
+    if (out.pos > 0 && !client.conn.closed) {
+      this.metrics.counters.response_bytes += out.pos
+      const bytes = Buffer.allocUnsafe(out.pos)
+      bytes.set(out.bytes())
+      socket.write(bytes)
+      if (socket.writableLength > OUTPUT_LIMIT_BYTES) {
+        this.host.warn('client does not read its replies and events: connection closed', {
+          client: this.describe(client),
+          bytesUnsent: socket.writableLength,
+        })
+        client.conn.closeNow('too much unsent')
+      }
+    }
+    out.clear()
+    if (out.buf.length <= OUTPUT_KEPT_BYTES && this.spareOutputs.length < 256) this.spareOutputs.push(out)
+    if (client.phase === 'ending') this.end(client)
+  }
+
+  // ------------------------------------------------------------------ closing
+
+  closeAfterFlush(conn: Connection, reason: string): void {
+    const client = this.byId[conn.connId]
+    if (client === undefined || client.conn !== conn || client.phase === 'ending') return
+    client.phase = 'ending'
+    this.host.info('connection closes', { client: this.describe(client), reason })
+    if (client.out === null) {
+      this.borrowOutput(conn) // so that it is ended with this turn, behind what is on its way
+    }
+  }
+
+  closeNow(conn: Connection, reason: string): void {
+    const client = this.byId[conn.connId]
+    if (client === undefined || client.conn !== conn) return
+    this.host.info('connection cut', { client: this.describe(client), reason })
+    client.socket.destroy() // 'close' follows, and with it the clean-up
+  }
+
+  /** Our side is done; the client's last bytes are read and thrown away until it closes too, or LINGER_MS have passed. */
+  private end(client: Client): void {
+    client.conn.closed = true
+    this.forget(client)
+    this.ending.add(client)
+    client.deadlineMs = this.host.nowMs() + LINGER_MS
+    client.socket.end()
+    client.socket.resume()
+  }
+
+  /** The socket is gone or has to go. */
+  private drop(client: Client): void {
+    client.socket.destroy()
+    this.ending.delete(client)
+    this.forget(client)
+  }
+
+  private forget(client: Client): void {
+    const { conn } = client
+    if (this.byId[conn.connId] !== client) return
+    this.byId[conn.connId] = undefined
+    conn.closed = true
+    this.pipeline?.onClosed(conn)
+    this.freeIds.push(conn.connId)
+    this.live--
+    const left = this.perAddress.get(client.address)! - 1
+    if (left === 0) this.perAddress.delete(client.address)
+    else this.perAddress.set(client.address, left)
+  }
+
+  /** Once a second or so: who has been silent for longer than its session lives (or never said anything) is cut. */
+  onSweep(nowMs: number): void {
+    for (const client of this.byId) {
+      if (client === undefined || client.phase === 'word') continue
+      const { conn } = client
+      const deadlineMs = conn.initialised ? conn.lastHeardMs + conn.timeoutMs : client.deadlineMs
+      if (nowMs <= deadlineMs || client.stopped) continue
+      if (!conn.initialised) this.metrics.counters.sessionless_connections_expired++
+      conn.closeNow('idle')
+    }
+    for (const client of this.ending) if (nowMs > client.deadlineMs) this.drop(client)
+  }
+
+  /** After a pause of our own: nobody is to blame for it. */
+  onPaused(nowMs: number): void {
+    for (const client of this.byId) {
+      if (client === undefined) continue
+      client.conn.lastHeardMs = nowMs
+      client.deadlineMs = Math.max(client.deadlineMs, nowMs + this.options.sessionlessTimeoutMs)
+    }
+  }
+
+  // ------------------------------------------------------------------ four-letter words
+
+  private answerWord(client: Client, word: string, extra: Uint8Array): void {
+    this.metrics.packetsReceived++
+    client.conn.stats.received++
+    const slices = answerFourLetter(word, extra, this.host.view(), this.options.fourLetterWords)
+    const { socket } = client
+    const next = (): void => {
+      for (;;) {
+        const slice = slices?.next()
+        if (slice === undefined || slice.done === true) {
+          client.phase = 'ending'
+          this.end(client)
+          return
+        }
+        if (!socket.write(slice.value)) {
+          socket.once('drain', next) // long listings go as fast as they are read
+          return
+        }
+      }
+    }
+    next()
+  }
+
+  private describe(client: Client): string {
+    return `${client.address}:${client.conn.remotePort}`
+  }
+}
+
+/** What a client that does not speak ZooKeeper's protocol seems to speak. */
+function strangerMessage(bytes: Uint8Array): string {
+  const text = String.fromCharCode(...bytes.subarray(0, 8))
+  if (/^(GET|POST|HEAD|PUT|OPTIONS|DELETE|PRI|CONNECT) /.test(text)) {
+    return 'an HTTP client has connected to the ZooKeeper client port: connection closed'
+  }
+  if (bytes[0] === 0x16 && bytes[1] === 0x03) {
+    return 'a TLS client has connected to the plain ZooKeeper client port: connection closed'
+  }
+  if (text.startsWith('SSH-')) return 'an SSH client has connected to the ZooKeeper client port: connection closed'
+  return 'the first bytes are neither a ZooKeeper frame nor a four-letter word: connection closed'
+}

@@ -1,0 +1,208 @@
+/**
+ * One client connection as the request pipeline sees it: who it is, what it waits for, what goes back to it.
+ *
+ * Holds no socket: the shell behind `ConnectionHost` has that. Replies are gathered in `output()` and leave at the end
+ * of the turn, in the order they were written. Java: ServerCnxn, NIOServerCnxn.
+ */
+
+import type { Output } from '../jute/output.ts'
+import type { Zxid } from '../jute/zxid.ts'
+import type { AuthId } from './auth.ts'
+import type { Session, SessionOwner } from './sessions.ts'
+
+/** What a connection asks of the shell that has its socket. None of these may call back before returning. */
+export interface ConnectionHost {
+  /** A writer for this turn's replies; the shell sends and recycles it when the turn ends. */
+  borrowOutput(conn: Connection): Output
+  /** Closes the socket once everything written so far is sent. */
+  closeAfterFlush(conn: Connection, reason: string): void
+  /** Closes the socket now; what was not sent is lost. */
+  closeNow(conn: Connection, reason: string): void
+  /** Requests may be taken again; the shell offers those it held back. */
+  resume(conn: Connection): void
+}
+
+/** A request in its session's order: a write in flight, or something that waits behind one. */
+export class Pending {
+  readonly conn: Connection
+  readonly xid: number
+  readonly type: number
+  readonly ids: readonly AuthId[]
+  readonly receivedMs: number
+  /** Zxid of the write in flight; -1 for what waits. */
+  readonly zxid: Zxid
+  /** Owned body of a waiting read; null otherwise. */
+  readonly body: Uint8Array | null
+  /** Answer that is settled already (a write that could not be decoded). */
+  readonly err: number
+  next: Pending | null
+
+  constructor(
+    conn: Connection,
+    xid: number,
+    type: number,
+    receivedMs: number,
+    zxid: Zxid,
+    body: Uint8Array | null,
+    err: number,
+  ) {
+    this.conn = conn
+    this.xid = xid
+    this.type = type
+    this.ids = conn.ids
+    this.receivedMs = receivedMs
+    this.zxid = zxid
+    this.body = body
+    this.err = err
+    this.next = null
+  }
+}
+
+/** What `cons` and `stat` show of a connection. Java: ServerCnxn's statistics. */
+export class ConnectionStats {
+  establishedMs: number
+  received: number
+  sent: number
+  lastType: number | null
+  lastCxid: number
+  lastZxid: number
+  lastResponseMs: number
+  lastLatencyMs: number
+  latencyMinMs: number
+  latencyMaxMs: number
+  latencyTotalMs: number
+  latencyCount: number
+
+  constructor(establishedMs: number) {
+    this.establishedMs = establishedMs
+    this.received = 0
+    this.sent = 0
+    this.lastType = null
+    this.lastCxid = -1
+    this.lastZxid = -1
+    this.lastResponseMs = 0
+    this.lastLatencyMs = 0
+    this.latencyMinMs = Number.MAX_SAFE_INTEGER
+    this.latencyMaxMs = 0
+    this.latencyTotalMs = 0
+    this.latencyCount = 0
+  }
+
+  reset(): void {
+    this.received = 0
+    this.sent = 0
+    this.lastType = null
+    this.lastCxid = -1
+    this.lastZxid = -1
+    this.lastResponseMs = 0
+    this.lastLatencyMs = 0
+    this.latencyMinMs = Number.MAX_SAFE_INTEGER
+    this.latencyMaxMs = 0
+    this.latencyTotalMs = 0
+    this.latencyCount = 0
+  }
+
+  replied(type: number, xid: number, zxid: Zxid, receivedMs: number, nowMs: number): void {
+    const latencyMs = nowMs - receivedMs
+    this.lastType = type
+    if (xid >= 0) this.lastCxid = xid // pings and auth packets are not the client's count
+    this.lastZxid = zxid
+    this.lastResponseMs = nowMs
+    this.lastLatencyMs = latencyMs
+    if (latencyMs < this.latencyMinMs) this.latencyMinMs = latencyMs
+    if (latencyMs > this.latencyMaxMs) this.latencyMaxMs = latencyMs
+    this.latencyTotalMs += latencyMs
+    this.latencyCount++
+  }
+}
+
+export class Connection implements SessionOwner {
+  /** Small and dense; watches are kept under it. Recycled after close. */
+  readonly connId: number
+  /** The client's address as Java writes it, and its port. */
+  readonly remoteHost: string
+  readonly remotePort: number
+  readonly stats: ConnectionStats
+  private readonly host: ConnectionHost
+  private out: Output | null
+  session: Session | null
+  /** What the client has proved to be; replaced, never changed. */
+  ids: readonly AuthId[]
+  timeoutMs: number
+  /** The connect request has been taken. */
+  initialised: boolean
+  /** The client sent the read-only byte, so the answer has one too. */
+  knowsReadOnly: boolean
+  /** A session is being created for it: nothing more is taken until it is there. */
+  connecting: boolean
+  /** Nothing more is taken from it. */
+  closing: boolean
+  closed: boolean
+  /** Requests with an xid above 0 that are not answered yet. */
+  outstanding: number
+  /** Stopped for the sake of the global limit. */
+  throttled: boolean
+  head: Pending | null
+  private tail: Pending | null
+  lastHeardMs: number
+
+  constructor(connId: number, remoteHost: string, remotePort: number, host: ConnectionHost, nowMs: number) {
+    this.connId = connId
+    this.remoteHost = remoteHost
+    this.remotePort = remotePort
+    this.host = host
+    this.stats = new ConnectionStats(nowMs)
+    this.out = null
+    this.session = null
+    this.ids = [{ scheme: 'ip', id: remoteHost }]
+    this.timeoutMs = 0
+    this.initialised = false
+    this.knowsReadOnly = true
+    this.connecting = false
+    this.closing = false
+    this.closed = false
+    this.outstanding = 0
+    this.throttled = false
+    this.head = null
+    this.tail = null
+    this.lastHeardMs = nowMs
+  }
+
+  /** Where replies go; null once closed, when nobody is there to read them. */
+  output(): Output {
+    if (this.out === null) this.out = this.host.borrowOutput(this)
+    return this.out
+  }
+
+  /** The shell has taken this turn's replies. */
+  outputTaken(): void {
+    this.out = null
+  }
+
+  enqueue(pending: Pending): void {
+    if (this.tail === null) this.head = pending
+    else this.tail.next = pending
+    this.tail = pending
+  }
+
+  dequeue(): void {
+    this.head = this.head!.next
+    if (this.head === null) this.tail = null
+  }
+
+  /** Says goodbye after what is written: requests still to come are not answered. */
+  closeAfterFlush(reason: string): void {
+    this.closing = true
+    this.host.closeAfterFlush(this, reason)
+  }
+
+  closeNow(reason: string): void {
+    this.closing = true
+    this.closed = true
+    this.host.closeNow(this, reason)
+  }
+
+  resume(): void {
+    this.host.resume(this)
+  }
+}

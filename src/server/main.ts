@@ -1,0 +1,320 @@
+/**
+ * Composition root of a standalone server: configuration, recovery, state machine, pipeline, listener, timers.
+ *
+ * Everything with a clock, a file or a socket is put together here; what it feeds is pure.
+ * Java: ZooKeeperServerMain, ZooKeeperServer.startup.
+ */
+
+import { createHash, randomInt } from 'node:crypto'
+import { join } from 'node:path'
+import { type ApplySink, StateMachine } from '../datatree/apply.ts'
+import type { WatchSink } from '../datatree/watches.ts'
+import { OpCode } from '../jute/codes.ts'
+import { id64Hex } from '../jute/id64.ts'
+import { Output } from '../jute/output.ts'
+import { zxidHex } from '../jute/zxid.ts'
+import { nodeDisk } from '../txnlog/disk.ts'
+import { Auth } from './auth.ts'
+import { Clients } from './clients.ts'
+import type { Config } from './config.ts'
+import { reapable } from './containers.ts'
+import { enabledWords } from './fourletter.ts'
+import type { Logger } from './logger.ts'
+import { Metrics } from './metrics.ts'
+import { Pipeline, type PipelineHost } from './pipeline.ts'
+import { ExitCode, ExitError, type RunningServer } from './running.ts'
+import { Sessions } from './sessions.ts'
+import { Storage } from './storage.ts'
+import { Turn } from './turn.ts'
+import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
+
+/** Id of a standalone server, in the top byte of its session ids (Java: ServerConfig's default). */
+const STANDALONE_SERVER_ID = 1
+/** How often idle connections are looked for. */
+const SWEEP_MS = 1000
+
+export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+  return new StandaloneServer(config, logger).start()
+}
+
+const nowMs = (): number => Math.floor(performance.now())
+const wallMs = (): number => Date.now()
+
+class StandaloneServer {
+  private readonly config: Config
+  private readonly logger: Logger
+  private readonly metrics: Metrics
+  private readonly turn: Turn
+  private readonly clients: Clients
+  private readonly failure: PromiseWithResolvers
+  private running: { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null
+  private storage: Storage | null
+  private port: number
+  private readonly timers: NodeJS.Timeout[]
+  private lastTickMs: number
+  private closing: Promise<void> | null
+
+  constructor(config: Config, logger: Logger) {
+    this.config = config
+    this.logger = logger
+    this.metrics = new Metrics(Math.random)
+    this.turn = new Turn(() => {
+      this.storage?.flush()
+      this.clients.flush()
+    })
+    this.failure = withResolvers()
+    this.running = null
+    this.storage = null
+    this.port = 0
+    this.timers = []
+    this.lastTickMs = nowMs()
+    this.closing = null
+    const view = makeView(this.viewParts(() => this.clients))
+    this.clients = new Clients(
+      {
+        nowMs,
+        serving: () => this.running !== null,
+        view: () => view,
+        info: (message, fields) => logger.debug(fields, message),
+        warn: (message, fields) => logger.warn(fields, message),
+      },
+      this.turn,
+      this.metrics,
+      {
+        juteMaxBufferBytes: config.juteMaxBufferBytes,
+        maxClientCnxns: config.maxClientCnxns,
+        maxCnxns: config.maxCnxns,
+        sessionlessTimeoutMs: config.sessionlessCnxnTimeoutMs,
+        tcpKeepAlive: config.clientTcpKeepAlive,
+        fourLetterWords: enabledWords(config.fourLetterWhitelist, config.readonlyModeEnabled),
+      },
+    )
+  }
+
+  private viewParts(clients: () => Clients): ViewParts {
+    const running = (): { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null => this.running
+    const port = (): number => this.port
+    return {
+      config: this.config,
+      metrics: this.metrics,
+      get clients() {
+        return clients()
+      },
+      startedMs: nowMs(),
+      port,
+      nowMs,
+      wallMs,
+      running,
+    }
+  }
+
+  async start(): Promise<RunningServer> {
+    const { config } = this
+    const address = config.clientAddress
+    if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
+    // Listening comes first: a port that is taken must not cost a long recovery, and words are answered meanwhile.
+    this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
+    try {
+      await this.recover()
+    } catch (err) {
+      await this.clients.close()
+      throw err
+    }
+    return { port: this.port, close: () => this.close(), failed: this.failure.promise }
+  }
+
+  private async recover(): Promise<void> {
+    const { config, logger, metrics } = this
+    const disk = nodeDisk()
+    const logDir = join(config.dataLogDir, 'version-2')
+    const relay = new Relay()
+    const state = makeState(config, relay)
+    const sessions = new Sessions(config.tickTimeMs, STANDALONE_SERVER_ID, wallMs(), nowMs())
+    const auth = new Auth(state.tree.acls, {
+      skipACL: config.skipACL,
+      superDigest: config.superDigest?.reveal() ?? null,
+      digestAuthEnabled: config.digestAuthEnabled,
+      digest: digester(config.digestAlg),
+      enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
+    })
+    const pipeline = new Pipeline(state, auth, sessions, metrics, this.pipelineHost(), {
+      extendedTypes: config.extendedTypesEnabled,
+      enforceQuota: config.enforceQuota,
+      closeSessionTxn: config.closeSessionTxnEnabled,
+      digest: config.treeDigestEnabled,
+      reconfigEnabled: config.quorum.reconfigEnabled,
+      juteLengthMax: config.juteMaxBufferBytes + config.juteExtraBytes,
+      sessionTimeoutMinMs: config.sessionTimeoutMinMs,
+      sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
+      outstandingLimit: config.globalOutstandingLimit,
+    })
+    relay.pipeline = pipeline
+    await new Promise<void>((resolve, reject) => disk.mkdir(logDir, (err) => (err === null ? resolve() : reject(err))))
+    this.storage = new Storage(disk, logDir, null as never, state, config, metrics, {
+      deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
+      failed: (err) => this.fail(err),
+      random: Math.random,
+      info: (message, fields) => logger.info(fields, message),
+      warn: (message, fields) => logger.warn(fields, message),
+    })
+    this.running = { state, pipeline, sessions }
+    metrics.register(makeGauges(this.viewParts(() => this.clients)), makeGaugeSets(this.viewParts(() => this.clients)))
+    this.clients.serve(pipeline)
+    this.startTimers(pipeline, sessions, state)
+  }
+
+  private pipelineHost(): PipelineHost {
+    const { logger } = this
+    return {
+      nowMs,
+      wallMs,
+      propose: (zxid, buf, off, end) => {
+        this.storage!.propose(zxid, buf, off, end)
+        this.turn.want()
+      },
+      connection: (connId) => this.clients.connection(connId),
+      sessionOpened: (conn) => {
+        const session = conn.session!
+        logger.debug({ session: id64Hex(session.hi, session.lo), client: conn.remoteHost }, 'session opened')
+      },
+      sessionEnded: (session, expired) => {
+        const fields = { session: id64Hex(session.hi, session.lo) }
+        if (expired) {
+          this.metrics.counters.stale_sessions_expired++
+          logger.info(fields, 'session expired')
+        } else {
+          logger.debug(fields, 'session closed')
+        }
+      },
+      info: (message, fields) => logger.info(fields, message),
+      warn: (message, fields) => logger.warn(fields, message),
+    }
+  }
+
+  private startTimers(pipeline: Pipeline, sessions: Sessions, state: StateMachine): void {
+    const { config } = this
+    const tickMs = Math.max(Math.min(config.tickTimeMs / 2, SWEEP_MS), 10)
+    let sweptMs = nowMs()
+    this.lastTickMs = sweptMs
+    this.every(tickMs, () => {
+      const now = nowMs()
+      // Stopped, swapped out or stalled for longer than a tick: nobody could have been heard meanwhile.
+      if (now - this.lastTickMs > config.tickTimeMs + tickMs) {
+        this.logger.warn({ pauseMs: now - this.lastTickMs }, 'this process was paused: sessions get a full timeout')
+        this.metrics.advanced.jvm_pause_time_ms.add(now - this.lastTickMs)
+        sessions.grantFullTimeouts(now)
+        this.clients.onPaused(now)
+      }
+      this.lastTickMs = now
+      pipeline.onTick(now)
+      if (now - sweptMs >= SWEEP_MS) {
+        sweptMs = now
+        this.clients.onSweep(now)
+      }
+    })
+    this.startReaper(pipeline, state)
+  }
+
+  /** Containers and TTL znodes: looked for at an interval, deleted at a bounded rate. */
+  private startReaper(pipeline: Pipeline, state: StateMachine): void {
+    const { containerCheckIntervalMs, containerMaxPerMinute, containerMaxNeverUsedIntervalMs } = this.config
+    let queue: Uint8Array[] = []
+    const gapMs = 60_000 / containerMaxPerMinute
+    let allowance = 0
+    let lastMs = nowMs()
+    const body = new Output(256)
+    const drain = (): void => {
+      const now = nowMs()
+      allowance = Math.min(allowance + (now - lastMs) / gapMs, Math.max(1, 1000 / gapMs))
+      lastMs = now
+      while (queue.length > 0 && allowance >= 1) {
+        allowance--
+        body.clear()
+        body.buffer(queue.shift()!)
+        pipeline.submitInternal(OpCode.deleteContainer, 0, 0, body.copy())
+      }
+      if (queue.length > 0) this.timers.push(setTimeout(drain, Math.max(gapMs, 10)))
+    }
+    this.every(containerCheckIntervalMs, () => {
+      if (queue.length > 0) return
+      queue = reapable(state.tree, wallMs(), containerMaxNeverUsedIntervalMs)
+      if (queue.length > 0) drain()
+    })
+  }
+
+  private every(ms: number, run: () => void): void {
+    this.timers.push(setInterval(run, ms))
+  }
+
+  private fail(err: Error): void {
+    this.failure.resolve(err)
+  }
+
+  private close(): Promise<void> {
+    this.closing ??= this.shutDown()
+    return this.closing
+  }
+
+  private async shutDown(): Promise<void> {
+    for (const timer of this.timers) clearTimeout(timer)
+    this.running = null
+    this.metrics.unregister()
+    await this.clients.close()
+    await this.storage?.close()
+  }
+}
+
+/** Sinks that the state machine is born with, before the pipeline that answers them exists. */
+class Relay {
+  pipeline: Pipeline | null = null
+  readonly watches: WatchSink = {
+    onWatch: (conn, type, zxid, path, off, end, aclId) =>
+      this.pipeline?.onWatch(conn, type, zxid, path, off, end, aclId),
+  }
+  readonly apply: ApplySink = {
+    onResult: (index, type, err, node) => this.pipeline?.applySink.onResult(index, type, err, node),
+    onSessionCreated: (hi, lo, timeoutMs) => this.pipeline?.applySink.onSessionCreated(hi, lo, timeoutMs),
+    onSessionClosed: (hi, lo) => this.pipeline?.applySink.onSessionClosed(hi, lo),
+    onDigestMismatch: (zxid) => this.pipeline?.applySink.onDigestMismatch(zxid),
+  }
+}
+
+function makeState(config: Config, relay: Relay): StateMachine {
+  return new StateMachine(relay.watches, relay.apply, {
+    digest: config.treeDigestEnabled,
+    hashSeed: randomInt(2 ** 31),
+    extendedTypes: config.extendedTypesEnabled,
+    emulate353: config.emulate353TTLNodes,
+  })
+}
+
+/** `user:password` to the id that ACLs carry. */
+function digester(algorithm: string): (idPassword: string) => string {
+  return (idPassword) => {
+    const colon = idPassword.indexOf(':')
+    const user = colon < 0 ? idPassword : idPassword.slice(0, colon)
+    return `${user}:${createHash(algorithm).update(idPassword, 'utf8').digest('base64')}`
+  }
+}
+
+function backlogOf(config: Config): number {
+  return config.clientPortListenBacklog > 0 ? config.clientPortListenBacklog : 511
+}
+
+interface PromiseWithResolvers {
+  readonly promise: Promise<Error>
+  resolve(err: Error): void
+}
+
+function withResolvers(): PromiseWithResolvers {
+  let resolve: (err: Error) => void = () => {}
+  const promise = new Promise<Error>((done) => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** For log lines and tools: a zxid as operators know it. */
+export function zxidText(zxid: number): string {
+  return `0x${zxidHex(zxid)}`
+}

@@ -1,0 +1,73 @@
+/**
+ * Enforcement of hard quotas on writes that are not applied yet.
+ *
+ * The running counts of a quota move when transactions are applied; here the changes in flight are added, so that a
+ * burst in one packet cannot pass a limit (3.9.5 checks applied counts only). Does nothing unless quotas are enforced.
+ * Pure. Java: ZooKeeperServer.checkQuota.
+ */
+
+import type { Quotas } from '../datatree/quota.ts'
+import type { Zxid } from '../jute/zxid.ts'
+import { pathKey } from './paths.ts'
+
+interface PendingQuota {
+  zxid: Zxid
+  key: string
+  count: number
+  bytes: number
+}
+
+export class QuotaGate {
+  private readonly quotas: Quotas
+  private readonly enforced: boolean
+  private readonly pending: PendingQuota[]
+
+  constructor(quotas: Quotas, enforced: boolean) {
+    this.quotas = quotas
+    this.enforced = enforced
+    this.pending = []
+  }
+
+  /** Checks and, if admitted, counts a change in flight. */
+  admit(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): boolean {
+    if (!this.allows(buf, off, end, count, bytes)) return false
+    this.changed(buf, off, end, count, bytes, zxid)
+    return true
+  }
+
+  /** Would the quota over this path, if any, allow so many more znodes and bytes? Only hard limits refuse. */
+  allows(buf: Uint8Array, off: number, end: number, count: number, bytes: number): boolean {
+    if (!this.enforced) return true
+    const entry = this.quotas.find(buf, off, end)
+    if (entry === null) return true
+    const key = pathKey(entry.path)
+    let countUsed = entry.countUsed + count
+    let bytesUsed = entry.bytesUsed + bytes
+    for (const pending of this.pending) {
+      if (pending.key !== key) continue
+      countUsed += pending.count
+      bytesUsed += pending.bytes
+    }
+    if (count !== 0 && entry.countHardLimit > -1 && countUsed > entry.countHardLimit) return false
+    return !(bytes !== 0 && entry.bytesHardLimit > -1 && bytesUsed > entry.bytesHardLimit)
+  }
+
+  changed(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): void {
+    if (!this.enforced || (count === 0 && bytes === 0)) return
+    const entry = this.quotas.find(buf, off, end)
+    if (entry !== null) this.pending.push({ zxid, key: pathKey(entry.path), count, bytes })
+  }
+
+  /** A znode with so much data is on its way out. */
+  released(path: Uint8Array, bytes: number, zxid: Zxid): void {
+    this.changed(path, 0, path.length, -1, -bytes, zxid)
+  }
+
+  applied(zxid: Zxid): void {
+    while (this.pending.length > 0 && this.pending[0]!.zxid <= zxid) this.pending.shift()
+  }
+
+  rollback(zxid: Zxid): void {
+    while (this.pending.length > 0 && this.pending[this.pending.length - 1]!.zxid === zxid) this.pending.pop()
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Client sessions on the server that tracks them: ids, passwords, deadlines in buckets of one tick.
+ *
+ * Pure: times are milliseconds of a monotonic clock, handed in. A touch is one store; a session whose bucket comes due
+ * with a later deadline just moves on. Java: SessionTrackerImpl, ExpiryQueue, ZooKeeperServer.generatePasswd.
+ */
+
+import { Id64Map } from '../jute/id64.ts'
+
+/** Where a session's requests come from at present; compared by identity only. */
+export interface SessionOwner {
+  readonly connId: number
+}
+
+export class Session {
+  readonly hi: number
+  readonly lo: number
+  timeoutMs: number
+  /** End of the tick in which it expires unless touched. */
+  deadlineMs: number
+  /** A close is on its way: requests are dropped from here on. */
+  closing: boolean
+  owner: SessionOwner | null
+
+  constructor(hi: number, lo: number, timeoutMs: number, deadlineMs: number) {
+    this.hi = hi
+    this.lo = lo
+    this.timeoutMs = timeoutMs
+    this.deadlineMs = deadlineMs
+    this.closing = false
+    this.owner = null
+  }
+}
+
+export class Sessions {
+  private readonly tickMs: number
+  private readonly byId: Id64Map<Session>
+  /** Sessions by the deadline they had when last put here. */
+  private readonly buckets: Map<number, Set<Session>>
+  private nextHi: number
+  private nextLo: number
+  private bucketNext: number
+
+  /** `serverId` fills the top byte of ids (1 for a standalone server); `seedMs` is their time base. */
+  constructor(tickMs: number, serverId: number, seedMs: number, nowMs: number) {
+    this.tickMs = tickMs
+    this.byId = new Id64Map()
+    this.buckets = new Map()
+    this.nextHi = (serverId << 24) | (Math.floor(seedMs / 0x1_0000) & 0xff_ffff)
+    this.nextLo = (seedMs & 0xffff) << 16
+    this.bucketNext = this.roundUp(nowMs)
+  }
+
+  private roundUp(ms: number): number {
+    return (Math.floor(ms / this.tickMs) + 1) * this.tickMs
+  }
+
+  get count(): number {
+    return this.byId.size
+  }
+
+  get(hi: number, lo: number): Session | undefined {
+    return this.byId.get(hi, lo)
+  }
+
+  forEach(visit: (session: Session) => void): void {
+    this.byId.forEach(visit)
+  }
+
+  /** A new session with an id of its own. */
+  create(timeoutMs: number, nowMs: number): Session {
+    if ((this.nextHi | 0) === (0x8000_0000 | 0) && this.nextLo === 0) this.advanceId() // a container's mark
+    const hi = this.nextHi | 0
+    const lo = this.nextLo | 0
+    this.advanceId()
+    return this.track(hi, lo, timeoutMs, nowMs)
+  }
+
+  private advanceId(): void {
+    this.nextLo = (this.nextLo + 1) | 0
+    if (this.nextLo === 0) this.nextHi = (this.nextHi + 1) | 0
+  }
+
+  /** Starts (or goes on) tracking a session whose id is known, with a full timeout. */
+  track(hi: number, lo: number, timeoutMs: number, nowMs: number): Session {
+    let session = this.byId.get(hi, lo)
+    if (session === undefined) {
+      session = new Session(hi, lo, timeoutMs, this.roundUp(nowMs + timeoutMs))
+      this.byId.set(hi, lo, session)
+      this.enqueue(session)
+    } else {
+      session.timeoutMs = timeoutMs
+      this.touch(session, nowMs)
+    }
+    return session
+  }
+
+  /** Renews; false when the session is on its way out. */
+  touch(session: Session, nowMs: number): boolean {
+    if (session.closing) return false
+    const deadlineMs = this.roundUp(nowMs + session.timeoutMs)
+    if (deadlineMs < session.deadlineMs) {
+      // Reattached with a shorter timeout: the bucket it stands in would come too late.
+      this.buckets.get(session.deadlineMs)?.delete(session)
+      session.deadlineMs = deadlineMs
+      this.enqueue(session)
+    } else {
+      session.deadlineMs = deadlineMs
+    }
+    return true
+  }
+
+  private enqueue(session: Session): void {
+    const bucket = this.buckets.get(session.deadlineMs)
+    if (bucket === undefined) this.buckets.set(session.deadlineMs, new Set([session]))
+    else bucket.add(session)
+    if (session.deadlineMs < this.bucketNext) this.bucketNext = session.deadlineMs
+  }
+
+  remove(hi: number, lo: number): void {
+    this.byId.delete(hi, lo) // its bucket entry goes when the bucket comes due
+  }
+
+  /** When `expire` has to be called next. */
+  nextDeadlineMs(): number {
+    return this.bucketNext
+  }
+
+  /** Marks every session whose time is up as closing and hands it out. */
+  expire(nowMs: number, onExpired: (session: Session) => void): void {
+    for (; this.bucketNext <= nowMs; this.bucketNext += this.tickMs) {
+      const bucket = this.buckets.get(this.bucketNext)
+      if (bucket === undefined) continue
+      this.buckets.delete(this.bucketNext)
+      for (const session of bucket) {
+        if (this.byId.get(session.hi, session.lo) !== session || session.closing) continue
+        if (session.deadlineMs > this.bucketNext) {
+          this.enqueue(session)
+        } else {
+          session.closing = true
+          onExpired(session)
+        }
+      }
+    }
+  }
+
+  /** After a pause of our own nobody could have been heard: everyone gets a full timeout from now. */
+  grantFullTimeouts(nowMs: number): void {
+    this.buckets.clear()
+    this.bucketNext = this.roundUp(nowMs)
+    this.byId.forEach((session) => {
+      if (session.closing) return
+      session.deadlineMs = Math.max(session.deadlineMs, this.roundUp(nowMs + session.timeoutMs))
+      this.enqueue(session)
+    })
+  }
+
+  /** Deadlines with their sessions, soonest first; for `dump`. */
+  expiryMap(): Map<number, Session[]> {
+    const map = new Map<number, Session[]>()
+    this.byId.forEach((session) => {
+      if (session.closing) return
+      const list = map.get(session.deadlineMs)
+      if (list === undefined) map.set(session.deadlineMs, [session])
+      else list.push(session)
+    })
+    return new Map([...map].sort(([a], [b]) => a - b))
+  }
+}
+
+/**
+ * A session's password: 16 bytes of java.util.Random seeded with the id XOR 0xB3415C00, so that any member can check
+ * it without having stored it. The generator's 48-bit state is kept as two 24-bit halves.
+ */
+export function writePassword(hi: number, lo: number, into: Uint8Array, at: number): void {
+  // seed = (id ^ 0xB3415C00 ^ 0x5DEECE66D) mod 2^48
+  const seedLo = (lo ^ 0xb3415c00 ^ 0xdeece66d) >>> 0
+  const seedHi = (hi ^ 0x5) & 0xffff
+  let low = seedLo & 0xff_ffff
+  let high = ((seedHi << 8) | (seedLo >>> 24)) & 0xff_ffff
+  for (let word = 0; word < 4; word++) {
+    // state = state * 0x5DEECE66D + 0xB; the multiplier's halves are 0x5DE and 0xECE66D
+    const product = low * 0xece66d + 0xb
+    const carry = Math.floor(product / 0x100_0000)
+    const nextHigh = (high * 0xece66d + low * 0x5de + carry) % 0x100_0000
+    low = product % 0x100_0000
+    high = nextHigh
+    const value = (high << 8) | (low >>> 16) | 0
+    for (let byte = 0; byte < 4; byte++) into[at++] = (value >>> (8 * byte)) & 0xff
+  }
+}
+
+/** Compares a client's password without giving away by time where it differs. */
+export function passwordMatches(hi: number, lo: number, password: Uint8Array | null): boolean {
+  if ((hi === 0 && lo === 0) || password === null || password.length !== 16) return false
+  const own = new Uint8Array(16)
+  writePassword(hi, lo, own, 0)
+  let difference = 0
+  for (let i = 0; i < 16; i++) difference |= own[i]! ^ password[i]!
+  return difference === 0
+}

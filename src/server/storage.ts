@@ -1,0 +1,143 @@
+/**
+ * Durability of a serving server: the log that proposals go through, and when to snapshot.
+ *
+ * A proposal is copied once for delivery and once into the log's open group; when the group is on disk, everything in
+ * it is delivered in order. A snapshot is begun behind so many transactions, at random within the upper half of
+ * snapCount so that the members of an ensemble do not all stop to do it at once. Java: SyncRequestProcessor.
+ */
+
+import type { StateMachine } from '../datatree/apply.ts'
+import type { StorageError } from '../jute/errors.ts'
+import type { Zxid } from '../jute/zxid.ts'
+import type { Disk } from '../txnlog/disk.ts'
+import type { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { TxnLog } from '../txnlog/txnlog.ts'
+import type { Config } from './config.ts'
+import type { Metrics } from './metrics.ts'
+import { Proposals } from './proposals.ts'
+
+export interface StorageHost {
+  /** A transaction is durable. Bytes are borrowed. */
+  deliver(zxid: Zxid, buf: Uint8Array, off: number, end: number): void
+  failed(err: StorageError): void
+  /** Uniform in [0, 1). */
+  random(): number
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+}
+
+export class Storage {
+  private readonly log: TxnLog
+  private readonly store: FileSnapshotStore
+  private readonly state: StateMachine
+  private readonly host: StorageHost
+  private readonly metrics: Metrics
+  private readonly snapCount: number
+  private readonly snapSizeBytes: number
+  private readonly proposals: Proposals
+  private txnsSinceRoll: number
+  private txnsWanted: number
+  private bytesWanted: number
+  private snapshotRunning: Promise<void> | null
+
+  /** `logDir` is the version-2 folder that recovery has read to its end, `zxidLast`. */
+  constructor(
+    disk: Disk,
+    logDir: string,
+    store: FileSnapshotStore,
+    state: StateMachine,
+    config: Config,
+    metrics: Metrics,
+    host: StorageHost,
+  ) {
+    this.store = store
+    this.state = state
+    this.host = host
+    this.metrics = metrics
+    this.snapCount = config.snapCount
+    this.snapSizeBytes = config.snapSizeLimitBytes
+    this.proposals = new Proposals()
+    this.txnsSinceRoll = 0
+    this.txnsWanted = 0
+    this.bytesWanted = 0
+    this.snapshotRunning = null
+    this.drawTriggers()
+    const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
+    this.log = new TxnLog(
+      disk,
+      logDir,
+      {
+        preAllocBytes: config.preAllocBytes,
+        sizeLimitBytes: config.txnLogSizeLimitBytes,
+        forceSync: config.forceSync,
+        fsyncWarnMs: config.fsyncWarningThresholdMs,
+      },
+      {
+        onDurable: (zxid) => this.proposals.deliverUpTo(zxid, deliver),
+        onFailed: (err) => host.failed(err),
+        onSynced: (ms) => metrics.basic.fsynctime.add(Math.round(ms)),
+        onSlowSync: (ms, file) => {
+          metrics.fsyncThresholdExceedCount++
+          host.warn('a sync of the transaction log was slow', { ms: Math.round(ms), file })
+        },
+      },
+      state.zxidLast,
+    )
+  }
+
+  propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void {
+    this.proposals.push(zxid, buf, off, end)
+    this.log.append(zxid, buf, off, end)
+    this.txnsSinceRoll++
+    if (this.txnsSinceRoll > this.txnsWanted || (this.snapSizeBytes > 0 && this.log.bytesWritten > this.bytesWanted)) {
+      this.drawTriggers()
+      this.txnsSinceRoll = 0
+      this.log.roll()
+      // Begun once this one is applied, so that the log behind the roll covers all the snapshot may lack.
+      this.log.whenDurable(zxid, () => {
+        if (this.snapshotRunning === null) void this.snapshot()
+        else this.host.warn('too busy to snapshot: the last one is still being written', {})
+      })
+    }
+  }
+
+  /** End of the turn: starts the write of what was proposed, unless one is in flight. */
+  flush(): void {
+    this.log.flush()
+  }
+
+  private drawTriggers(): void {
+    const half = Math.floor(this.snapCount / 2)
+    this.txnsWanted = half + Math.floor(this.host.random() * half)
+    const halfBytes = Math.floor(this.snapSizeBytes / 2)
+    this.bytesWanted = halfBytes + Math.floor(this.host.random() * halfBytes)
+  }
+
+  /** Writes a snapshot of the tree as it is, in slices between which requests go on. A failure keeps the older ones. */
+  snapshot(): Promise<void> {
+    this.snapshotRunning ??= this.writeSnapshot().finally(() => {
+      this.snapshotRunning = null
+    })
+    return this.snapshotRunning
+  }
+
+  private async writeSnapshot(): Promise<void> {
+    const started = performance.now()
+    const zxid = this.state.zxidLast
+    try {
+      await this.store.takeSnapshot(this.state)
+      this.metrics.counters.snap_count++
+      this.metrics.basic.snapshottime.add(Math.round(performance.now() - started))
+      this.host.info('snapshot written', { zxid, ms: Math.round(performance.now() - started) })
+    } catch (err) {
+      this.metrics.counters.snapshot_error_count++
+      this.host.warn('snapshot failed; the older ones and the log stay', { err, zxid })
+    }
+  }
+
+  /** Drains what was proposed and closes the log. */
+  async close(): Promise<void> {
+    await this.snapshotRunning
+    await new Promise<void>((resolve) => this.log.close(() => resolve()))
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * What the text interfaces see of the living server: figures are read when someone asks, never kept.
+ */
+
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { cpus, freemem, hostname, release, totalmem, userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { StateMachine } from '../datatree/apply.ts'
+import { id64Hex, id64ToBigInt } from '../jute/id64.ts'
+import { decodeText } from '../jute/text.ts'
+import type { Clients } from './clients.ts'
+import type { Config } from './config.ts'
+import type { Connection } from './connection.ts'
+import {
+  type ConfView,
+  type ConnectionView,
+  type EphemeralsView,
+  type ExpiryBucket,
+  type ServerView,
+  TRACE_MASK_DEFAULT,
+} from './fourletter.ts'
+import type { GaugeSets, Gauges, Metrics } from './metrics.ts'
+import { opName } from './ops.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { Sessions } from './sessions.ts'
+import { fullVersion, packageVersion } from './version.ts'
+
+export interface ViewParts {
+  readonly config: Config
+  readonly metrics: Metrics
+  readonly clients: Clients
+  readonly startedMs: number
+  port(): number
+  nowMs(): number
+  wallMs(): number
+  /** Null until recovery is done. */
+  running(): { readonly state: StateMachine; readonly pipeline: Pipeline; readonly sessions: Sessions } | null
+}
+
+export function makeView(parts: ViewParts): ServerView {
+  const { config, clients, metrics } = parts
+  const version = fullVersion(packageVersion())
+  let traceMask = TRACE_MASK_DEFAULT
+  const state = (): StateMachine => parts.running()!.state
+  const toWall = (monotonicMs: number): number => Math.round(parts.wallMs() - parts.nowMs() + monotonicMs)
+  return {
+    version,
+    serving: () => parts.running() !== null,
+    readOnly: () => false,
+    mode: () => 'standalone',
+    metrics: () => metrics,
+    connectionCount: () => clients.count,
+    *connections() {
+      for (const conn of clients.connections()) yield connectionView(conn, clients, toWall)
+    },
+    outstandingRequests: () => parts.running()?.pipeline.inProcess ?? 0,
+    lastProcessedZxid: () => state().zxidLast,
+    nodeCount: () => state().tree.nodeCount + 1,
+    proposalSizes: () => null,
+    monitorValues: () => [],
+    conf: () => confView(config, parts.port()),
+    environment: () => environment(version),
+    sessionBuckets: () => sessionBuckets(parts.running()!.sessions, toWall),
+    ephemerals: () => ephemerals(state()),
+    connectionBuckets: () => connectionBuckets(clients, config, toWall),
+    watchSummary() {
+      const { watches } = state()
+      return { connections: watches.countConnections, paths: watches.countPaths, watches: watches.countTotal }
+    },
+    *watchesByPath() {
+      const found: { path: string; conns: number[] }[] = []
+      state().watches.forEachPath((path, conns) => {
+        found.push({ path: text(path), conns: [...conns] })
+      })
+      for (const { path, conns } of found) yield { path, sessions: conns.map((id) => sessionOf(clients, id)) }
+    },
+    *watchesBySession() {
+      const found: { conn: number; paths: string[] }[] = []
+      state().watches.forEachConnection((conn, paths) => {
+        found.push({ conn, paths: paths.map(text) })
+      })
+      for (const { conn, paths } of found) {
+        const [hi, lo] = sessionOf(clients, conn)
+        yield { hi, lo, paths }
+      }
+    },
+    dataDirBytes: () => folderBytes(join(config.dataDir, 'version-2')),
+    logDirBytes: () => folderBytes(join(config.dataLogDir, 'version-2')),
+    *digests() {
+      for (const { zxid, hi, lo } of [...state().digestHistory]) yield { zxid, digest: String(id64ToBigInt(hi, lo)) }
+    },
+    traceMask: () => traceMask,
+    setTraceMask(mask) {
+      traceMask = mask
+    },
+    resetServerStats: () => metrics.reset(),
+    resetConnectionStats() {
+      for (const conn of clients.connections()) conn.stats.reset()
+    },
+  }
+}
+
+function text(path: Uint8Array): string {
+  return decodeText(path, 0, path.length)
+}
+
+function sessionOf(clients: Clients, connId: number): readonly [number, number] {
+  const session = clients.connection(connId)?.session
+  return session == null ? [0, 0] : [session.hi, session.lo]
+}
+
+function remoteText(conn: Connection): string {
+  return `/${conn.remoteHost.includes(':') ? `[${conn.remoteHost}]` : conn.remoteHost}:${conn.remotePort}`
+}
+
+function connectionView(conn: Connection, clients: Clients, toWall: (ms: number) => number): ConnectionView {
+  const { stats, session } = conn
+  return {
+    remote: remoteText(conn),
+    interestOps: clients.interestOf(conn),
+    queued: conn.outstanding,
+    recved: stats.received,
+    sent: stats.sent,
+    session:
+      session === null
+        ? null
+        : {
+            idHi: session.hi,
+            idLo: session.lo,
+            lop: opName(stats.lastType),
+            establishedMs: toWall(stats.establishedMs),
+            timeoutMs: conn.timeoutMs,
+            lcxid: stats.lastCxid,
+            lzxid: stats.lastZxid,
+            lrespMs: stats.lastResponseMs,
+            llatMs: stats.lastLatencyMs,
+            minlatMs: stats.latencyCount === 0 ? 0 : stats.latencyMinMs,
+            avglatMs: stats.latencyCount === 0 ? 0 : Math.floor(stats.latencyTotalMs / stats.latencyCount),
+            maxlatMs: stats.latencyMaxMs,
+          },
+  }
+}
+
+function confView(config: Config, port: number): ConfView {
+  return {
+    clientPort: port,
+    secureClientPort: config.secureClientAddress?.port ?? -1,
+    dataDir: join(config.dataDir, 'version-2'),
+    dataLogDir: join(config.dataLogDir, 'version-2'),
+    tickTimeMs: config.tickTimeMs,
+    maxClientCnxns: config.maxClientCnxns,
+    sessionTimeoutMinMs: config.sessionTimeoutMinMs,
+    sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
+    clientPortListenBacklog: config.clientPortListenBacklog,
+    serverId: 0,
+    quorum: null,
+  }
+}
+
+/** Java's keys where Node has something to say for them. */
+function* environment(version: string): Generator<readonly [string, string]> {
+  const mebibytes = (bytes: number): string => `${Math.round(bytes / 1024 / 1024)}MB`
+  yield ['zookeeper.version', version]
+  yield ['host.name', hostname()]
+  yield ['java.version', `none (Node.js ${process.version})`]
+  yield ['java.vendor', 'Node.js']
+  yield ['java.home', process.execPath]
+  yield ['java.class.path', '']
+  yield ['java.library.path', '']
+  yield ['java.io.tmpdir', process.env['TMPDIR'] ?? '/tmp']
+  yield ['java.compiler', '<NA>']
+  yield ['os.name', process.platform === 'linux' ? 'Linux' : process.platform]
+  yield ['os.arch', process.arch === 'x64' ? 'amd64' : process.arch]
+  yield ['os.version', release()]
+  yield ['user.name', userName()]
+  yield ['user.home', process.env['HOME'] ?? '']
+  yield ['user.dir', process.cwd()]
+  yield ['os.memory.free', mebibytes(freemem())]
+  yield ['os.memory.max', mebibytes(totalmem())]
+  yield ['os.memory.total', mebibytes(process.memoryUsage.rss())]
+  yield ['os.cpus', String(cpus().length)]
+}
+
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return '?' // no entry for this uid, as in many containers
+  }
+}
+
+function sessionBuckets(
+  sessions: Sessions,
+  toWall: (ms: number) => number,
+): { sessionCount: number; buckets: ExpiryBucket[] } {
+  const buckets = [...sessions.expiryMap()].map(([deadlineMs, list]) => ({
+    expiresAtMs: toWall(deadlineMs),
+    count: list.length,
+    lines: list.map(({ hi, lo }) => id64Hex(hi, lo)),
+  }))
+  return { sessionCount: sessions.count, buckets }
+}
+
+function ephemerals(state: StateMachine): { sessionCount: number; entries: Iterable<EphemeralsView> } {
+  const owners: [number, number][] = []
+  state.tree.forEachEphemeralSession((hi, lo) => {
+    owners.push([hi, lo])
+  })
+  function* entries(): Generator<EphemeralsView> {
+    for (const [hi, lo] of owners) {
+      const paths: string[] = []
+      state.tree.forEachEphemeral(hi, lo, (node) => {
+        paths.push(text(state.tree.pathOf(node)))
+      })
+      yield { hi, lo, paths }
+    }
+  }
+  return { sessionCount: owners.length, entries: entries() }
+}
+
+function connectionBuckets(
+  clients: Clients,
+  config: Config,
+  toWall: (ms: number) => number,
+): { connectionCount: number; buckets: ExpiryBucket[] } {
+  const interval = config.sessionlessCnxnTimeoutMs
+  const byDeadline = new Map<number, string[]>()
+  for (const conn of clients.connections()) {
+    const idleMs = conn.initialised ? conn.timeoutMs : interval
+    const deadlineMs = (Math.floor((conn.lastHeardMs + idleMs) / interval) + 1) * interval
+    const id = conn.session === null ? '0x0' : id64Hex(conn.session.hi, conn.session.lo)
+    const line = `ip: ${remoteText(conn)} sessionId: ${id}`
+    const lines = byDeadline.get(deadlineMs)
+    if (lines === undefined) byDeadline.set(deadlineMs, [line])
+    else lines.push(line)
+  }
+  const buckets = [...byDeadline]
+    .sort(([a], [b]) => a - b)
+    .map(([deadlineMs, lines]) => ({ expiresAtMs: toWall(deadlineMs), count: lines.length, lines }))
+  return { connectionCount: clients.count, buckets }
+}
+
+function folderBytes(folder: string): number {
+  let bytes = 0
+  try {
+    for (const name of readdirSync(folder)) {
+      bytes += statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0
+    }
+  } catch {
+    return bytes // removed under our feet: an ephemeral server going down
+  }
+  return bytes
+}
+
+/** The gauges of `mntr`, under Java's names. */
+export function makeGauges(parts: ViewParts): Gauges {
+  const { metrics, clients } = parts
+  const state = (): StateMachine => parts.running()!.state
+  return {
+    avg_latency: () => metrics.latencyMs.average,
+    max_latency: () => metrics.latencyMs.max,
+    min_latency: () => metrics.latencyMs.min,
+    packets_received: () => metrics.packetsReceived,
+    packets_sent: () => metrics.packetsSent,
+    num_alive_connections: () => clients.count,
+    outstanding_requests: () => parts.running()!.pipeline.inProcess,
+    uptime: () => Math.floor(parts.nowMs() - parts.startedMs),
+    znode_count: () => state().tree.nodeCount + 1,
+    watch_count: () => state().watches.count,
+    ephemerals_count: () => state().tree.ephemeralsCount,
+    approximate_data_size: () => state().tree.dataBytes,
+    global_sessions: () => state().sessions.size,
+    local_sessions: () => 0,
+    open_file_descriptor_count: () => countFolder('/proc/self/fd'),
+    max_file_descriptor_count: maxFileDescriptors,
+    connection_drop_probability: () => 0,
+    last_client_response_size: () => metrics.responseSizes.last,
+    max_client_response_size: () => metrics.responseSizes.max,
+    min_client_response_size: () => metrics.responseSizes.min,
+    outstanding_tls_handshake: () => 0,
+    auth_failed_count: () => metrics.authFailedCount,
+    non_mtls_remote_conn_count: () => metrics.nonMtlsRemoteConnCount,
+    non_mtls_local_conn_count: () => metrics.nonMtlsLocalConnCount,
+  }
+}
+
+/** Quota figures by namespace, the first segment of the path. */
+export function makeGaugeSets(parts: ViewParts): GaugeSets {
+  const pick = (
+    value: (entry: { countLimit: number; bytesLimit: number; countUsed: number; bytesUsed: number }) => number,
+  ) => {
+    return (): [string, number][] => {
+      const sums = new Map<string, number>()
+      parts.running()!.state.quotas.forEach((entry) => {
+        const namespace = text(entry.path).split('/')[1] ?? ''
+        sums.set(namespace, value(entry))
+      })
+      return [...sums]
+    }
+  }
+  return {
+    quota_count_limit_per_namespace: pick((entry) => entry.countLimit),
+    quota_bytes_limit_per_namespace: pick((entry) => entry.bytesLimit),
+    quota_count_usage_per_namespace: pick((entry) => entry.countUsed),
+    quota_bytes_usage_per_namespace: pick((entry) => entry.bytesUsed),
+  }
+}
+
+function countFolder(folder: string): number {
+  try {
+    return readdirSync(folder).length
+  } catch {
+    return -1 // no such thing on this system
+  }
+}
+
+function maxFileDescriptors(): number {
+  try {
+    const line = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))
+    return line === null ? -1 : Number(line[1])
+  } catch {
+    return -1
+  }
+}
