@@ -260,7 +260,7 @@ export class Reads {
         break
       }
       const node = this.readable(ids, Perm.read)
-      writeMultiHeader(out, node < 0 ? OpCode.error : type, node < 0 ? node : 0)
+      writeMultiHeader(out, node < 0 ? OpCode.error : type, Math.min(node, 0))
       if (node < 0) {
         out.int(node)
       } else if (type === OpCode.getData) {
