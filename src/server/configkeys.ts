@@ -29,7 +29,7 @@ export function nearestKey(key: string): string | null {
   const plain = key.startsWith('zookeeper.') ? key.slice('zookeeper.'.length) : key
   const lower = plain.toLowerCase()
   let nearest: string | null = null
-  let distanceMin = Math.max(2, Math.floor(plain.length / 3)) + 1
+  let distanceMin = Math.max(2, Math.floor(plain.length * 0.4)) + 1
   for (const candidate of KNOWN.keys()) {
     const distance = editDistance(lower, candidate.toLowerCase(), distanceMin)
     if (distance < distanceMin) {

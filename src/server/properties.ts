@@ -35,7 +35,9 @@ export function parseProperties(text: string): PropertyEntry[] {
     let logical = trimStart(lines[i]!)
     while (logical !== '' && logical[0] !== '#' && logical[0] !== '!' && endsInOddBackslashes(logical)) {
       logical = logical.slice(0, -1)
-      if (i + 1 === lines.length) break
+      // A backslash at the very end (of bytes, or before one last line end) still makes an entry, if only an empty one.
+      const restIsEmpty = i + 2 === lines.length && lines[i + 1] === '' && !text.endsWith('\r\n')
+      if (i + 1 === lines.length || restIsEmpty) return [...entries, splitEntry(logical, line)]
       logical += trimStart(lines[++i]!)
     }
     if (logical === '' || logical[0] === '#' || logical[0] === '!') continue

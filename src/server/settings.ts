@@ -220,7 +220,7 @@ export class Settings {
 /** Integer.parseInt, or Integer.decode with `decode`; null when malformed or beyond a Java long. */
 export function parseJavaInteger(text: string, decode: boolean): number | null {
   const match = decode
-    ? /^([+-]?)(?:(?:0[xX]|#)([0-9a-fA-F]+)|0([0-7]+)|(\d+))$/.exec(text)
+    ? /^([+-]?)(?:(?:0[xX]|#)([0-9a-fA-F]+)|0([0-7]+)|(0|[1-9]\d*))$/.exec(text)
     : /^([+-]?)(\d+)$/.exec(text)
   if (match === null) return null
   const [, sign, first, octal, plain] = match
