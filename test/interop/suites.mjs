@@ -9,13 +9,10 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheRoot } from './cache.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
-import { runToEnd } from './process.mjs'
+import { javaFlags, runToEnd } from './process.mjs'
 import { runZkCli } from './zkcli.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
-
-/** Cheap start over peak speed: these JVMs live for seconds. */
-export const javaFlags = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xmx512m']
 
 /** Runs beside the others: it waits a minute for the server's reaper, doing nothing. */
 export const backgroundSuites = [

@@ -182,6 +182,6 @@ final class MultiChecks {
         CompletableFuture<String> answer = new CompletableFuture<>();
         zk.multi(List.of(Op.getChildren("/multi/r"), Op.getData("/multi/none")),
             (rc, path, ctx, list) -> answer.complete(rc + " " + list.size()), null);
-        Peer.equal("0 2", Client.get(answer), "callback");
+        Peer.equal("-101 2", Client.get(answer), "callback, with the code the client takes from the last failed part");
     }
 }
