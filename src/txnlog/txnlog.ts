@@ -179,7 +179,7 @@ export class TxnLog {
     this.nextFile()
   }
 
-  /** Calls back once all up to `zxid` is durable; at once if it is already. Never, behind a failure. */
+  /** Calls back once all up to `zxid` is durable, behind `onDurable`; at once if it is already. Never, behind a failure. */
   whenDurable(zxid: Zxid, done: () => void): void {
     if (zxid <= this.zxidDurable) done()
     else this.waiters.push({ zxid, done })
@@ -326,13 +326,13 @@ export class TxnLog {
     this.zxidDurable = group.zxidLast
     // The disk first: it works while the sink does.
     this.flush()
+    this.sink.onDurable(group.zxidLast)
     const ready = this.waiters.filter((waiter) => waiter.zxid <= group.zxidLast)
     if (ready.length > 0) {
       const left = this.waiters.filter((waiter) => waiter.zxid > group.zxidLast)
       this.waiters.splice(0, this.waiters.length, ...left)
       for (const waiter of ready) waiter.done()
     }
-    this.sink.onDurable(group.zxidLast)
     if (this.idle.length > 0 && this.bytesPending === 0) this.endIdle(null)
   }
 

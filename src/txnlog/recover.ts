@@ -1,0 +1,396 @@
+/**
+ * A server's state from its files: the newest snapshot that verifies, then the log behind it.
+ *
+ * The rules, where files are less than perfect:
+ *   - A snapshot that does not read or whose seals do not match is passed over for the next older one, each into a
+ *     fresh state. The log must then reach as far as the rejected one's name says that history went.
+ *   - A fuzzy snapshot may hold changes up to a zxid later than its name. The log must reach that zxid.
+ *   - Inside an epoch the replayed zxids have no hole, the first one behind the snapshot included. (Across epochs a
+ *     hole cannot be seen: nobody knows how far the old one went.) What comes twice is skipped.
+ *   - The last log file may end in a torn write: it is cut off, a copy is kept, and the start goes on. An earlier file
+ *     may too, since Java leaves such ends: then the next file has to go on without a hole.
+ *   - An empty last log is dropped. Damage anywhere in what is read refuses the start, with file, offset and zxid.
+ *   - Logs without a snapshot refuse it too, unless the operator says that the empty tree is where they begin.
+ * Files change only at the end, when all is known to be good. What was replayed is synced before anyone relies on it:
+ * a killed server may have left records that only the kernel's memory holds.
+ * Java: FileTxnSnapLog.restore, FileSnap.deserialize, ZKDatabase.addCommittedProposal (the contiguity rule).
+ */
+
+import { join } from 'node:path'
+import type { StateMachine } from '../datatree/apply.ts'
+import { StorageError } from '../jute/errors.ts'
+import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
+import { type Disk, type DiskFile, errorCode, later, laterDone, removeIfThere, writeSmallFile } from './disk.ts'
+import { type FileSnapshotOptions, FileSnapshotStore, removePartialSnapshots, SNAPSHOT_DEFAULTS } from './filestore.ts'
+import { cutFile, damageError, ENTRY_LENGTH_MAX, listLogs, scanLog } from './logdir.ts'
+import { LOG_HEADER_BYTES, type LogTail } from './logfile.ts'
+import { firstLogFor, type LogName, type SnapshotName, snapshotNames, TORN_PREFIX, VERSION_DIR } from './names.ts'
+import { isCutShort, readSnapshot } from './snapfile.ts'
+import { loadInto, type SnapshotSummary } from './snapshot.ts'
+
+export interface DataDirs {
+  /** The configured folders; what is read and written lies in `version-2` below. May be the same. */
+  dataDir: string
+  dataLogDir: string
+}
+
+export interface RecoverOptions {
+  /** Logs without any snapshot replay on an empty tree (zookeeper.snapshot.trust.empty). */
+  trustEmpty: boolean
+  /** An empty folder is an empty database, not a lost one (zookeeper.db.autocreate). */
+  dbAutocreate: boolean
+  /** Missing folders are made (zookeeper.datadir.autocreate). */
+  dirAutocreate: boolean
+  /** Start although the log ends before all that a fuzzy snapshot may hold. No such switch in Java, which does so. */
+  trustFuzzy: boolean
+  /** Longest log entry, and longest string in a snapshot: jute.maxbuffer plus jute.maxbuffer.extrasize. */
+  lengthMax: number
+  /** How to write the first snapshot of an empty database. */
+  snapshot: FileSnapshotOptions
+}
+
+export const RECOVER_DEFAULTS: RecoverOptions = {
+  trustEmpty: false,
+  dbAutocreate: true,
+  dirAutocreate: true,
+  trustFuzzy: false,
+  lengthMax: ENTRY_LENGTH_MAX,
+  snapshot: SNAPSHOT_DEFAULTS,
+}
+
+export type RecoverEventKind =
+  | 'emptyDatabase'
+  | 'emptyLogDropped'
+  | 'logOverlap'
+  | 'partialSnapshotRemoved'
+  | 'snapshotLoaded'
+  | 'snapshotRejected'
+  | 'snapshotUncovered'
+  | 'tornTail'
+
+/** For the server's log and metrics; `message` names the file and what was done. */
+export interface RecoverEvent {
+  kind: RecoverEventKind
+  file: string
+  message: string
+}
+
+export interface TornTail {
+  file: string
+  /** The file was cut here. */
+  offset: number
+  bytes: number
+  /** The copy of what was cut. */
+  savedAs: string
+}
+
+export interface Recovered {
+  state: StateMachine
+  /** -1: nothing is here and nothing proves that nothing ever was; the server must not vote. */
+  zxidLast: Zxid
+  /** -1: none. */
+  snapshotZxid: Zxid
+  txnsReplayed: number
+  tornTail: TornTail | null
+}
+
+/** Java looks at no more either. */
+const SNAPSHOT_TRIES_MAX = 100
+
+type Report = (event: RecoverEvent) => void
+
+/** Reads the folders' state. Rejects with StorageError where it cannot be sure of it. */
+export async function recover(
+  disk: Disk,
+  dirs: DataDirs,
+  makeState: () => StateMachine,
+  options: RecoverOptions,
+  report: Report,
+): Promise<Recovered> {
+  const snapDir = join(dirs.dataDir, VERSION_DIR)
+  const logDir = join(dirs.dataLogDir, VERSION_DIR)
+  try {
+    await ensureDirs(disk, snapDir, logDir, options)
+    const trustEmptyDb = (await takeInitializeMarker(disk, dirs)) || options.dbAutocreate
+    for (const name of await removePartialSnapshots(disk, snapDir)) {
+      const file = join(snapDir, name)
+      report({ kind: 'partialSnapshotRemoved', file, message: `removed a snapshot that never ended: ${file}` })
+    }
+    return await new Recovery(disk, snapDir, logDir, makeState, options, report).run(trustEmptyDb)
+  } catch (err) {
+    if (err instanceof StorageError || errorCode(err) === '' || !(err instanceof Error)) throw err
+    throw new StorageError(`cannot read the data folders: ${err.message}`, null, null, err)
+  }
+}
+
+/** Makes the version-2 folders, and refuses a pair of folders that was mixed up. */
+async function ensureDirs(disk: Disk, snapDir: string, logDir: string, options: RecoverOptions): Promise<void> {
+  for (const dir of new Set([logDir, snapDir])) {
+    if (await later<boolean>((got) => disk.isDir(dir, got))) continue
+    if (!options.dirAutocreate) {
+      throw new StorageError('missing data folder, and zookeeper.datadir.autocreate is false: create it by hand', dir)
+    }
+    await laterDone((done) => disk.mkdir(dir, done))
+  }
+  if (snapDir === logDir) return
+  const logs = await later<string[]>((got) => disk.list(logDir, got))
+  if (logs.some((name) => name.startsWith('snapshot.'))) {
+    throw new StorageError('dataLogDir holds snapshots: check dataDir and dataLogDir', logDir)
+  }
+  const snapshots = await later<string[]>((got) => disk.list(snapDir, got))
+  if (snapshots.some((name) => name.startsWith('log.'))) {
+    throw new StorageError('dataDir holds transaction logs: check dataDir and dataLogDir', snapDir)
+  }
+}
+
+/** The operator's word that an empty database is meant to be one; valid once. */
+async function takeInitializeMarker(disk: Disk, dirs: DataDirs): Promise<boolean> {
+  const there = await removeIfThere(disk, join(dirs.dataLogDir, 'initialize'))
+  if (there) await laterDone((done) => disk.syncDir(dirs.dataLogDir, done))
+  return there
+}
+
+interface Replay {
+  zxidLast: Zxid
+  txns: number
+  /** Verdict on the last log; null where there is none. */
+  last: { path: string; tail: LogTail } | null
+}
+
+class Recovery {
+  private readonly disk: Disk
+  private readonly snapDir: string
+  private readonly logDir: string
+  private readonly makeState: () => StateMachine
+  private readonly options: RecoverOptions
+  private readonly report: Report
+
+  constructor(
+    disk: Disk,
+    snapDir: string,
+    logDir: string,
+    makeState: () => StateMachine,
+    options: RecoverOptions,
+    report: Report,
+  ) {
+    this.disk = disk
+    this.snapDir = snapDir
+    this.logDir = logDir
+    this.makeState = makeState
+    this.options = options
+    this.report = report
+  }
+
+  async run(trustEmptyDb: boolean): Promise<Recovered> {
+    const snapshots = snapshotNames(await later<string[]>((got) => this.disk.list(this.snapDir, got)))
+    const rejected: StorageError[] = []
+    let zxidNeeded = -1
+    for (const snapshot of snapshots.slice(0, SNAPSHOT_TRIES_MAX)) {
+      const state = this.makeState()
+      let summary: SnapshotSummary
+      try {
+        summary = await this.load(snapshot, state)
+      } catch (err) {
+        if (!(err instanceof StorageError)) throw err
+        rejected.push(err)
+        this.report({ kind: 'snapshotRejected', file: err.file ?? snapshot.name, message: err.message })
+        // A snapshot that its writer did not finish proves nothing; one that rotted does.
+        if (!isCutShort(err)) zxidNeeded = Math.max(zxidNeeded, snapshot.zxid)
+        continue
+      }
+      const replay = await this.replay(state, snapshot.zxid)
+      const uncovered = this.uncovered(snapshot, summary, replay.zxidLast)
+      if (uncovered !== null) {
+        rejected.push(uncovered)
+        this.report({ kind: 'snapshotUncovered', file: uncovered.file ?? snapshot.name, message: uncovered.message })
+        continue
+      }
+      this.checkReach(zxidNeeded, replay.zxidLast, rejected)
+      return this.settle(state, snapshot, replay)
+    }
+    return this.withoutSnapshot(snapshots, rejected, trustEmptyDb)
+  }
+
+  private async load(snapshot: SnapshotName, state: StateMachine): Promise<SnapshotSummary> {
+    const startMs = this.disk.nowMs()
+    const summary = await readSnapshot(this.disk, this.snapDir, snapshot, loadInto(state), this.options.lengthMax)
+    state.tree.finishLoad()
+    state.quotas.rebuild()
+    state.zxidLast = snapshot.zxid
+    if (summary.digest !== null) state.awaitDigest(summary.digest.zxid, summary.digest.hi, summary.digest.lo)
+    const file = join(this.snapDir, snapshot.name)
+    const ms = Math.round(this.disk.nowMs() - startMs)
+    this.report({ kind: 'snapshotLoaded', file, message: `${summary.nodeCount} znodes from ${file} in ${ms} ms` })
+    return summary
+  }
+
+  /** Applies what the logs hold behind `zxidFrom`; -1: from the first record there is. */
+  private async replay(state: StateMachine, zxidFrom: Zxid): Promise<Replay> {
+    const logs = await listLogs(this.disk, this.logDir)
+    const replay: Replay = { zxidLast: zxidFrom, txns: 0, last: null }
+    for (let i = firstLogFor(logs, zxidFrom + 1); i < logs.length; i++) {
+      const path = join(this.logDir, logs[i]!.name)
+      const tail = await this.replayFile(path, state, replay)
+      const isLast = i === logs.length - 1
+      if (tail.kind === 'damage') throw damageError(path, tail)
+      if (isLast) replay.last = { path, tail }
+      else if (tail.offset < LOG_HEADER_BYTES) {
+        throw new StorageError('empty transaction log although later ones follow', path, 0)
+      }
+    }
+    // Counts of a fuzzy range may have gone both ways.
+    if (replay.txns > 0) state.quotas.rebuild()
+    return replay
+  }
+
+  private async replayFile(path: string, state: StateMachine, replay: Replay): Promise<LogTail> {
+    let overlapping = 0
+    const zxidFirst = replay.zxidLast
+    const { tail } = await scanLog(this.disk, path, this.options.lengthMax, (zxid, buf, off, end, offset) => {
+      const last = replay.zxidLast
+      if (zxid <= last) {
+        if (zxid > zxidFirst || replay.txns > 0) overlapping++
+        return true
+      }
+      if (last >= 0 && zxid !== last + 1 && epochOf(zxid) === epochOf(last)) {
+        const text = `transactions are missing between zxid 0x${zxidHex(last)} and 0x${zxidHex(zxid)}`
+        throw new StorageError(text, path, offset)
+      }
+      try {
+        state.apply(buf, off, end)
+      } catch (err) {
+        if (!(err instanceof StorageError)) throw err
+        throw new StorageError(`zxid 0x${zxidHex(zxid)}: ${err.message}`, path, offset, err)
+      }
+      replay.zxidLast = zxid
+      replay.txns++
+      return true
+    })
+    if (overlapping > 0) {
+      this.report({ kind: 'logOverlap', file: path, message: `${overlapping} transactions in ${path} came again` })
+    }
+    if (tail === null) throw new StorageError('reading stopped early', path)
+    return tail
+  }
+
+  /** The error where the log does not reach all that a fuzzy snapshot may hold. */
+  private uncovered(snapshot: SnapshotName, summary: SnapshotSummary, zxidLast: Zxid): StorageError | null {
+    const zxidEnd = summary.zxidEnd
+    // A new leader moves the zxid to its epoch's start without a transaction.
+    if (zxidEnd === null || zxidEnd <= zxidLast || counterOf(zxidEnd) === 0 || this.options.trustFuzzy) return null
+    const text = `the snapshot was finished at zxid 0x${zxidHex(zxidEnd)}, but the log ends at 0x${zxidHex(zxidLast)}`
+    return new StorageError(text, join(this.snapDir, snapshot.name))
+  }
+
+  private checkReach(zxidNeeded: Zxid, zxidLast: Zxid, rejected: StorageError[]): void {
+    if (zxidNeeded <= zxidLast || counterOf(zxidNeeded) === 0) return
+    const text = `a newer snapshot (zxid 0x${zxidHex(zxidNeeded)}) is damaged, and the log ends at 0x${zxidHex(zxidLast)}`
+    throw new StorageError(text, rejected[0]?.file ?? null, rejected[0]?.offset ?? null, rejected[0])
+  }
+
+  private async withoutSnapshot(
+    snapshots: readonly SnapshotName[],
+    rejected: StorageError[],
+    trustEmptyDb: boolean,
+  ): Promise<Recovered> {
+    const logs = await this.dropEmptyLast(await listLogs(this.disk, this.logDir))
+    const state = this.makeState()
+    if (logs.length > 0) {
+      if (!this.options.trustEmpty || rejected.some((err) => !isCutShort(err))) {
+        const what = rejected.length > 0 ? 'No snapshot is usable' : 'No snapshot found'
+        const text = `${what}, but there are log entries. Something is broken!`
+        throw new StorageError(text, rejected[0]?.file ?? this.snapDir, null, rejected[0])
+      }
+      return this.settle(state, null, await this.replay(state, -1))
+    }
+    // A first start that was killed in its first snapshot leaves an unfinished snapshot.0 at most.
+    const worst = rejected.find((err) => !isCutShort(err)) ?? rejected[0]
+    if (worst !== undefined && (!isCutShort(worst) || snapshots[0]!.zxid > 0)) {
+      throw new StorageError('No snapshot is usable, and there is no log', worst.file, worst.offset, worst)
+    }
+    state.zxidLast = trustEmptyDb ? 0 : -1
+    const message = trustEmptyDb
+      ? `${this.snapDir} is empty: a new database begins`
+      : `${this.snapDir} is unexpectedly empty: this server does not vote until a leader has brought it up to date`
+    this.report({ kind: 'emptyDatabase', file: this.snapDir, message })
+    if (trustEmptyDb) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
+    return { state, zxidLast: state.zxidLast, snapshotZxid: state.zxidLast, txnsReplayed: 0, tornTail: null }
+  }
+
+  /** The state is good: repairs the end of the log and makes durable what was read. */
+  private async settle(state: StateMachine, snapshot: SnapshotName | null, replay: Replay): Promise<Recovered> {
+    let tornTail: TornTail | null = null
+    if (replay.last !== null) tornTail = await this.repair(replay.last.path, replay.last.tail)
+    if (snapshot !== null) {
+      await this.syncFile(join(this.snapDir, snapshot.name))
+      await laterDone((done) => this.disk.syncDir(this.snapDir, done))
+    }
+    return {
+      state,
+      zxidLast: state.zxidLast,
+      snapshotZxid: snapshot?.zxid ?? -1,
+      txnsReplayed: replay.txns,
+      tornTail,
+    }
+  }
+
+  /** The last log: a torn end is copied and cut, a file without any record is removed, the rest is synced. */
+  private async repair(path: string, tail: LogTail): Promise<TornTail | null> {
+    let torn: TornTail | null = null
+    if (tail.kind === 'torn' && tail.offsetUsed > tail.offset) {
+      const name = path.slice(path.lastIndexOf('/') + 1).replace(/^log\./, '')
+      const savedAs = join(this.logDir, `${TORN_PREFIX}${name}.${tail.offset}`)
+      const bytes = tail.offsetUsed - tail.offset
+      await this.copyRange(path, tail.offset, tail.offsetUsed, savedAs)
+      torn = { file: path, offset: tail.offset, bytes, savedAs }
+      const zxid = tail.zxidLast < 0 ? 'its beginning' : `zxid 0x${zxidHex(tail.zxidLast)}`
+      const message = `${path}: ${tail.reason}; ${bytes} bytes behind ${zxid} cut, a copy is in ${savedAs}`
+      this.report({ kind: 'tornTail', file: path, message })
+    }
+    if (tail.zxidLast < 0) {
+      await this.drop(path)
+      return torn
+    }
+    if (torn !== null) await cutFile(this.disk, path, tail.offset)
+    else await this.syncFile(path)
+    await laterDone((done) => this.disk.syncDir(this.logDir, done))
+    return torn
+  }
+
+  /** Logs that hold nothing at the end of a folder without a snapshot prove nothing. */
+  private async dropEmptyLast(logs: LogName[]): Promise<LogName[]> {
+    const last = logs.at(-1)
+    if (last === undefined) return logs
+    const path = join(this.logDir, last.name)
+    const { tail } = await scanLog(this.disk, path, this.options.lengthMax, () => false)
+    if (tail === null || tail.kind === 'damage' || tail.offsetUsed > LOG_HEADER_BYTES) return logs
+    await this.drop(path)
+    return this.dropEmptyLast(logs.slice(0, -1))
+  }
+
+  private async drop(path: string): Promise<void> {
+    await removeIfThere(this.disk, path)
+    await laterDone((done) => this.disk.syncDir(this.logDir, done))
+    this.report({ kind: 'emptyLogDropped', file: path, message: `removed a transaction log without a record: ${path}` })
+  }
+
+  private async syncFile(path: string): Promise<void> {
+    const file = await later<DiskFile>((got) => this.disk.open(path, 'r+', got))
+    try {
+      await laterDone((done) => this.disk.sync(file, done))
+    } finally {
+      await laterDone((done) => this.disk.close(file, done))
+    }
+  }
+
+  private async copyRange(path: string, from: number, to: number, target: string): Promise<void> {
+    const bytes = new Uint8Array(to - from)
+    const file = await later<DiskFile>((got) => this.disk.open(path, 'r', got))
+    try {
+      await later<number>((got) => this.disk.read(file, from, bytes, 0, bytes.length, got))
+    } finally {
+      await laterDone((done) => this.disk.close(file, done))
+    }
+    await writeSmallFile(this.disk, target, `${target}.tmp`, bytes)
+  }
+}
