@@ -28,6 +28,7 @@ import {
 import { WORDS } from './words.ts'
 
 type Maker = (r: Random) => Request
+type Makers = readonly (readonly [number, Maker])[]
 
 const create: Maker = (r) => {
   const op = r.weighted([
@@ -139,7 +140,11 @@ const strange: Maker = (r) => ({
   op: r.pick([0, -1, 10, 13, 23, 99, 108, 1000, -2, -12, 2147483647, -2147483648]),
   path: path(r),
 })
-const serverOnly: Maker = (r) => ({ op: r.pick([20, -10]), path: `${path(r)}` })
+const serverOnly: Maker = (r) => ({
+  op: r.pick([20, -10]),
+  path: `${path(r)}`,
+  ...(r.chance(50) ? { tail: '00007530' } : {}),
+})
 
 /** Cuts or lengthens what another maker made. */
 const malformed: Maker = (r) => {
@@ -308,13 +313,36 @@ export function generate(seed: number, profile: string): Sequence {
     [1, 4],
   ])
   for (let s = 0; s < sessions; s++) steps.push(...open(r, s, s, 'new', profile))
-  if (profile === 'rich' && r.chance(15)) steps.push(...quota(r))
+  // Where the reference's answer depends on what is applied already, writes go one by one.
+  const limited = profile === 'rich' && r.chance(15)
+  const single = limited || profile === 'overflow'
+  if (limited) steps.push(...quota(r))
+  if (r.chance(85)) steps.push(...ground(r, single))
   const theme = r.pick(Object.keys(THEMES))
   const makers = THEMES[theme]!
-  const length = r.between(20, 90)
-  for (let i = 0; i < length; i++) steps.push(...next(r, sessions, makers, profile))
+  const length = r.between(40, 130)
+  for (let i = 0; i < length; i++) steps.push(...next(r, sessions, makers, profile, single))
   if (r.chance(1)) steps.push({ do: 'send', c: 0, r: serverOnly(r) })
   return { seed, profile, steps }
+}
+
+/** Some nodes to begin with: on empty ground most requests would only learn that nothing is there. */
+function ground(r: Random, single: boolean): Step[] {
+  const rs: Request[] = []
+  for (const at of ['$/a', '$/b', '$/c', '$/a/a', '$/a/b', '$/b/a']) {
+    if (r.chance(60))
+      rs.push({
+        op: r.weighted([
+          [4, 1],
+          [1, 19],
+        ]),
+        path: at,
+        data: data(r),
+        flags: r.chance(90) ? 0 : 2,
+      })
+  }
+  if (single) return rs.map((one): Step => ({ do: 'send', c: 0, r: one }))
+  return [{ do: 'burst', c: 0, rs }]
 }
 
 function open(r: Random, c: number, s: number, how: 'new' | 'attach', profile: string): Step[] {
@@ -334,11 +362,14 @@ function open(r: Random, c: number, s: number, how: 'new' | 'attach', profile: s
   return steps
 }
 
-function next(r: Random, sessions: number, makers: readonly (readonly [number, Maker])[], profile: string): Step[] {
+function next(r: Random, sessions: number, makers: Makers, profile: string, single: boolean): Step[] {
   const c = r.below(sessions)
-  if (r.chance(6)) {
+  if (!single && r.chance(6)) {
     const rs: Request[] = []
-    for (let n = r.between(2, 12); n > 0; n--) rs.push(r.weighted(BURST)(r))
+    for (let n = r.between(2, 12); n > 0; n--) {
+      const request = r.weighted(BURST)(r)
+      if (profile !== 'small' || small(request)) rs.push(request)
+    }
     const split = r.chance(12) ? r.between(1, 9) : 0
     return [{ do: 'burst', c, rs, ...(split > 0 ? { split } : {}) }]
   }
@@ -350,6 +381,12 @@ function next(r: Random, sessions: number, makers: readonly (readonly [number, M
   const request = r.weighted(makers)(r)
   if (request.xid === undefined && r.chance(2)) request.xid = xid(r)
   return [{ do: 'send', c, r: request }]
+}
+
+/** Surely within a frame limit of 1500: past the limit the connection ends somewhere amid the packet. */
+function small(request: Request): boolean {
+  const text = JSON.stringify(request)
+  return text.length < 700 && !text.includes('"times":')
 }
 
 /** Connections and sessions that begin, end, move and are refused. */

@@ -5,6 +5,7 @@ import { aclList, anyPath, data, flags, OPEN_ACL, path, ttl, version } from './v
 
 export function multi(r: Random): Request {
   const subs: Operation[] = []
+  const maker = r.chance(50) ? easy : sub
   for (
     let n = r.weighted([
       [1, 0],
@@ -16,10 +17,24 @@ export function multi(r: Random): Request {
     n > 0;
     n--
   )
-    subs.push(sub(r))
+    subs.push(maker(r))
   // One sub-operation that belongs elsewhere spoils the whole request.
   if (r.chance(4)) subs.splice(r.below(subs.length + 1), 0, foreign(r))
   return { op: 14, subs, ...(r.chance(1) ? { open: true } : {}) }
+}
+
+/** Sub-operations that succeed whenever the few nodes they need are there. */
+function easy(r: Random): Operation {
+  return r.weighted<Operation>([
+    [4, { op: r.pick([1, 15]), path: `${path(r)}/m`, data: data(r), flags: r.pick([2, 3]) }],
+    [3, { op: 13, path: '$', version: r.pick([-1, -1, 0]) }],
+    [3, { op: 5, path: '$', data: data(r), version: -1 }],
+    [4, { op: 5, path: path(r), data: data(r), version: -1 }],
+    [2, { op: 19, path: `${path(r)}/k`, flags: r.pick([0, 2]) }],
+    [2, { op: 21, path: `${path(r)}/t`, flags: r.pick([6, 6, 0, 2]), ttl: 3_600_000 }],
+    [2, { op: 1, path: path(r), data: data(r), flags: r.pick([0, 1, 4]) }],
+    [2, { op: 2, path: path(r), version: -1 }],
+  ])
 }
 
 function sub(r: Random): Operation {

@@ -95,7 +95,7 @@ export class Pair {
     try {
       await this.begin(prefix)
       for (this.step = 0; this.step < sequence.steps.length; this.step++) await this.perform(sequence.steps[this.step]!)
-      await this.finish()
+      await this.finish(sequence)
     } catch (e) {
       if (e instanceof Found) mismatch = e.mismatch
       else if (!(e instanceof Abandoned)) {
@@ -257,8 +257,16 @@ export class Pair {
       const tally = names === this.sides[0] ? (op: string, err: number) => this.tally(op, err) : undefined
       return decodeReply(m.bytes, m.request, names, tally)
     }
-    if (m.kind === 'event') return decodeEvent(m.bytes, names)
-    if (m.kind === 'connect') return decodeConnect(m.bytes, names)
+    if (m.kind === 'event') {
+      if (names === this.sides[0]) this.tally(`event ${m.bytes.readInt32BE(16)}`, 0)
+      return decodeEvent(m.bytes, names)
+    }
+    if (m.kind === 'connect') {
+      const out = decodeConnect(m.bytes, names)
+      if (names === this.sides[0])
+        this.tally(`connect, timeout ${(out as { timeoutMs?: number }).timeoutMs === 0 ? 0 : '> 0'}`, 0)
+      return out
+    }
     return m.kind
   }
 
@@ -351,22 +359,30 @@ export class Pair {
   private async admin(): Promise<[Conn, Conn]> {
     const conns: Conn[] = []
     for (const [i, admin] of this.admins.entries()) {
-      let conn = admin.conns.get(ADMIN)
-      if (conn === undefined || conn.closed) {
-        admin.begin('', 0)
-        conn = await admin.open(ADMIN, 0)
-        conn.handshake = true
-        conn.write(admin.connectBytes({ do: 'connect', c: ADMIN, s: 0, how: 'new', timeoutMs: 40_000 }))
-        const opened = conn
-        await this.until(() => !opened.waiting, ANSWER_LIMIT_MS)
-        conn.write(conn.encode([{ op: 100, scheme: 'digest', token: 'super:secret' }]))
-        await this.until(() => !opened.waiting, ANSWER_LIMIT_MS)
-        if (conn.closed || conn.waiting) throw new Error(`no administrator's connection to server ${'AB'[i]}`)
-        conn.compared = conn.received.length
+      let conn = admin.conns.get(ADMIN) ?? null
+      // A server that has just begun to serve may still close a connection or two.
+      for (let attempt = 0; (conn === null || conn.closed) && attempt < 20; attempt++) {
+        if (attempt > 0) await delay(100)
+        conn = await this.openAdmin(admin)
       }
+      if (conn === null || conn.closed)
+        throw new Error(`no connection to server ${'AB'[i]}\n${this.servers[i]!.logTail()}`)
       conns.push(conn)
     }
     return [conns[0]!, conns[1]!]
+  }
+
+  private async openAdmin(admin: Side): Promise<Conn> {
+    admin.begin('', 0)
+    const conn = await admin.open(ADMIN, 0)
+    conn.handshake = true
+    conn.write(admin.connectBytes({ do: 'connect', c: ADMIN, s: 0, how: 'new', timeoutMs: 40_000 }))
+    await this.until(() => !conn.waiting, ANSWER_LIMIT_MS)
+    if (conn.waiting) conn.drop()
+    conn.write(conn.encode([{ op: 100, scheme: 'digest', token: 'super:secret' }]))
+    await this.until(() => !conn.waiting, ANSWER_LIMIT_MS)
+    conn.compared = conn.received.length
+    return conn
   }
 
   /** Sends the same requests to both and compares; returns the first server's answers. */
@@ -404,8 +420,8 @@ export class Pair {
     for (const [i, side] of this.sides.entries()) side.begin(prefix, header[i]!)
   }
 
-  private async finish(): Promise<void> {
-    await this.dump()
+  private async finish(sequence: Sequence): Promise<void> {
+    if (sequence.seed % 2 === 0) await this.dump()
     // Bring out what is still on its way to a connection, then end every session that was begun.
     for (const [slot, conn] of [...this.sides[0].conns]) {
       if (!conn.closed) await this.send(slot, [{ op: 11 }], 0)

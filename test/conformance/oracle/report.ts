@@ -42,6 +42,7 @@ export function opName(op: number): string {
 
 /** "14/1" as "multi/create". */
 export function opPath(ops: string): string {
+  if (/^[a-z]/.test(ops)) return ops
   return ops
     .split('/')
     .map((op) => opName(Number(op)))

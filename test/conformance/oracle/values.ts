@@ -11,7 +11,7 @@ const NAMES = ['a', 'b', 'c'] as const
 export function path(r: Random): string {
   const depth = r.weighted([
     [1, 0],
-    [12, 1],
+    [14, 1],
     [5, 2],
     [1, 3],
   ])
@@ -118,17 +118,17 @@ export function hugeData(r: Random, limit: number, overhead: number): Text {
   return { fill: 'z', times: Math.max(0, limit - overhead + r.between(-4, 4)) }
 }
 
+const oddVersion = (r: Random): number => r.pick([-2, -2147483648, 2147483647])
+
 export function version(r: Random): number {
   return r.weighted([
-    [10, -1],
-    [6, 0],
-    [3, 1],
+    [24, -1],
+    [10, 0],
+    [4, 1],
     [2, 2],
     [1, 3],
     [1, 99],
-    [1, -2],
-    [1, -2147483648],
-    [1, 2147483647],
+    [1, oddVersion(r)],
   ])
 }
 

@@ -2,6 +2,7 @@
  * Four-letter words compared line by line. What a correct server may print differently (times, sizes, latencies, ports,
  * versions) is masked; everything else must be the same text.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Server } from './server.ts'
 import { word } from './server.ts'
 import type { Side } from './side.ts'
@@ -34,7 +35,7 @@ const SRVR: Mask = (text, side) =>
     line
       .replace(/^(Zookeeper version:).*/, '$1 *')
       .replace(/^(Latency [^:]*:).*/, '$1 *')
-      .replace(/^(Received|Sent|Connections): \d+$/, '$1: *')
+      .replace(/^(Received|Sent|Connections|Outstanding): -?\d+$/, '$1: *')
       .replace(/^Zxid: 0x([0-9a-f]+)$/, (_, z: string) => `Zxid: ${hex(side, z)}`),
   )
 
@@ -47,6 +48,18 @@ const blocks = (text: string): string[] => {
   }
   return out.map((b) => `${b.split(' ')[0]} ${b.split(' ').slice(1).sort().join(' ')}`).sort()
 }
+
+/** Gauges of mntr whose values must agree. */
+const COUNTS = [
+  'zk_server_state',
+  'zk_znode_count',
+  'zk_ephemerals_count',
+  'zk_watch_count',
+  'zk_approximate_data_size',
+]
+
+/** The reference goes on listing some sessions that own nothing any more. */
+const EMPTY_SESSION = /^(0x[0-9a-f]+|session\d+): $/
 
 const MASKS: { [word: string]: Mask } = {
   ruok: lines,
@@ -73,8 +86,18 @@ const MASKS: { [word: string]: Mask } = {
         .replace(/expire at .*/g, 'expire')
         .replace(/127\.0\.0\.1:\d+/g, '127.0.0.1:*')
         .replace(/^\d+ expire/gm, 'expire')
-        .replace(/\(\d+\)\/\(\d+\)/g, '(*)/(*)'),
-    ).filter((l) => !l.includes('expire') && !l.startsWith('ip:')),
+        .replace(/\(\d+\)/g, '(*)'),
+    ).filter((l) => !l.includes('expire') && !l.startsWith('ip:') && !EMPTY_SESSION.test(l)),
+  stat: (text, side) =>
+    SRVR(
+      lines(text)
+        .filter((l) => !l.startsWith(' /'))
+        .join('\n'),
+      side,
+    ),
+  hash: (text, side) => lines(text).map((l) => l.replace(/^([0-9a-f]+): .*/, (_, z: string) => `${hex(side, z)}: *`)),
+  mntr: (text) => lines(text).filter((l) => COUNTS.includes(l.split('\t')[0]!)),
+  envi: (text) => lines(text).slice(0, 1),
   xyzw: lines,
 }
 
@@ -86,6 +109,20 @@ export async function compareWords(
   text: string,
 ): Promise<{ a: string; b: string } | null> {
   const mask = MASKS[text] ?? lines
+  // A connection that just went away may be counted a little longer.
+  for (let attempt = 0; ; attempt++) {
+    const found = await compareOnce(servers, sides, text, mask)
+    if (found === null || attempt === 5) return found
+    await delay(30)
+  }
+}
+
+async function compareOnce(
+  servers: readonly Server[],
+  sides: readonly Side[],
+  text: string,
+  mask: Mask,
+): Promise<{ a: string; b: string } | null> {
   const [a, b] = await Promise.all(
     servers.map(async (s, i) => mask(await word(s.port, text).catch(() => 'reset'), sides[i]!)),
   )
