@@ -420,7 +420,6 @@ export class StateMachine {
    * Without a body, as older servers wrote it, only the latter.
    */
   private closeSession(): void {
-    const { tree } = this
     const count = this.countPathsToClose()
     const first = this.at
     for (let i = 0; i < count; i++) this.readPath()
@@ -429,14 +428,35 @@ export class StateMachine {
       this.readPath()
       this.delete(this.pathOff, this.pathEnd)
     }
+    this.removeEphemerals(this.clientHi, this.clientLo)
+  }
+
+  private removeEphemerals(hi: number, lo: number): void {
+    const { tree } = this
     const left: NodeId[] = []
-    tree.forEachEphemeral(this.clientHi, this.clientLo, (node) => left.push(node))
+    tree.forEachEphemeral(hi, lo, (node) => left.push(node))
     for (const node of left) {
       const path = tree.pathOf(node)
       const parent = tree.parent(node)
       tree.touchPzxid(parent, this.zxid)
       this.remove(path, 0, path.length, node, parent)
     }
+  }
+
+  /**
+   * After a load: removes the ephemerals of sessions that the session table does not have, as Java does when it begins
+   * to serve (ZooKeeperServer.loadData). No transaction says so, hence the caller snapshots if there were any. Returns
+   * how many znodes went.
+   */
+  removeOrphans(): number {
+    const before = this.tree.ephemeralsCount
+    const orphans: [hi: number, lo: number][] = []
+    this.tree.forEachEphemeralSession((hi, lo) => {
+      if (!this.sessions.has(hi, lo)) orphans.push([hi, lo])
+    })
+    this.zxid = this.zxidLast
+    for (const [hi, lo] of orphans) this.removeEphemerals(hi, lo)
+    return before - this.tree.ephemeralsCount
   }
 
   /**

@@ -38,7 +38,7 @@ const OPEN_ACL_BYTES = encodeAcl(OPEN_ACL)
 export class Auth {
   private readonly options: AuthOptions
   private readonly acls: AclTable
-  /** Id of the open list in this table, looked up once it is needed: -2 before. */
+  /** The last id that the open list had in this table (ids are never used again), or -2. */
   private openId: number
 
   constructor(acls: AclTable, options: AuthOptions) {
@@ -91,10 +91,7 @@ export class Auth {
    */
   fixup(buf: Uint8Array, off: number, end: number, ids: readonly AuthId[]): number {
     if (isOpenAcl(buf, off, end)) {
-      if (this.openId === -2) {
-        this.openId = this.acls.intern(buf, off, end)
-        this.acls.acquire(this.openId) // kept for good: the id must stay what it is
-      }
+      this.openId = this.acls.intern(buf, off, end) // looked up anew: it may have gone with its last znode
       return this.openId
     }
     const raw = readAcl(new Input(buf, off, end))

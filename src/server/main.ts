@@ -13,7 +13,11 @@ import { OpCode } from '../jute/codes.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { Output } from '../jute/output.ts'
 import { zxidHex } from '../jute/zxid.ts'
-import { nodeDisk } from '../txnlog/disk.ts'
+import { type Disk, nodeDisk } from '../txnlog/disk.ts'
+import { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { VERSION_DIR } from '../txnlog/names.ts'
+import { purge } from '../txnlog/purge.ts'
+import { RECOVER_DEFAULTS, recover } from '../txnlog/recover.ts'
 import { Auth } from './auth.ts'
 import { Clients } from './clients.ts'
 import type { Config } from './config.ts'
@@ -125,11 +129,37 @@ class StandaloneServer {
 
   private async recover(): Promise<void> {
     const { config, logger, metrics } = this
+    const started = nowMs()
     const disk = nodeDisk()
-    const logDir = join(config.dataLogDir, 'version-2')
     const relay = new Relay()
-    const state = makeState(config, relay)
+    const snapshots = {
+      compression: config.snapshotCompression,
+      digest: config.treeDigestEnabled,
+      lastZxid: config.serializeLastProcessedZxid,
+    }
+    const lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
+    const recovered = await recover(
+      disk,
+      config,
+      () => makeState(config, relay),
+      {
+        ...RECOVER_DEFAULTS,
+        trustEmpty: config.snapshotTrustEmpty,
+        dbAutocreate: config.dbAutocreate,
+        dirAutocreate: config.dataDirAutocreate,
+        lengthMax,
+        snapshot: snapshots,
+      },
+      ({ kind, file, message }) => {
+        const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
+        logger[ordinary ? 'info' : 'warn']({ file }, message)
+      },
+    )
+    const { state } = recovered
+    if (recovered.zxidLast < 0) state.zxidLast = 0
+    metrics.basic.dbinittime.add(nowMs() - started)
     const sessions = new Sessions(config.tickTimeMs, STANDALONE_SERVER_ID, wallMs(), nowMs())
+    state.sessions.forEach((timeoutMs, hi, lo) => sessions.track(hi, lo, timeoutMs, nowMs()))
     const auth = new Auth(state.tree.acls, {
       skipACL: config.skipACL,
       superDigest: config.superDigest?.reveal() ?? null,
@@ -137,30 +167,65 @@ class StandaloneServer {
       digest: digester(config.digestAlg),
       enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
     })
+    const orphans = state.removeOrphans()
     const pipeline = new Pipeline(state, auth, sessions, metrics, this.pipelineHost(), {
       extendedTypes: config.extendedTypesEnabled,
       enforceQuota: config.enforceQuota,
       closeSessionTxn: config.closeSessionTxnEnabled,
       digest: config.treeDigestEnabled,
       reconfigEnabled: config.quorum.reconfigEnabled,
-      juteLengthMax: config.juteMaxBufferBytes + config.juteExtraBytes,
+      juteLengthMax: lengthMax,
       sessionTimeoutMinMs: config.sessionTimeoutMinMs,
       sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
       outstandingLimit: config.globalOutstandingLimit,
     })
     relay.pipeline = pipeline
-    await new Promise<void>((resolve, reject) => disk.mkdir(logDir, (err) => (err === null ? resolve() : reject(err))))
-    this.storage = new Storage(disk, logDir, null as never, state, config, metrics, {
+    const store = new FileSnapshotStore(disk, join(config.dataDir, VERSION_DIR), snapshots)
+    const logDir = join(config.dataLogDir, VERSION_DIR)
+    this.storage = new Storage(disk, logDir, store, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
       failed: (err) => this.fail(err),
       random: Math.random,
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),
     })
+    // What was removed without a transaction must not come back with the next replay.
+    if (orphans > 0) {
+      logger.warn({ znodes: orphans }, 'removed ephemeral znodes of sessions that do not exist')
+      await this.storage.snapshot()
+    }
     this.running = { state, pipeline, sessions }
-    metrics.register(makeGauges(this.viewParts(() => this.clients)), makeGaugeSets(this.viewParts(() => this.clients)))
+    const parts = this.viewParts(() => this.clients)
+    metrics.register(makeGauges(parts), makeGaugeSets(parts))
     this.clients.serve(pipeline)
     this.startTimers(pipeline, sessions, state)
+    this.startPurge(disk)
+    logger.info(
+      {
+        zxid: zxidText(state.zxidLast),
+        znodes: state.tree.nodeCount,
+        sessions: sessions.count,
+        snapshot: zxidText(recovered.snapshotZxid),
+        txnsReplayed: recovered.txnsReplayed,
+        ms: nowMs() - started,
+      },
+      'data loaded',
+    )
+  }
+
+  private startPurge(disk: Disk): void {
+    const { config, logger } = this
+    if (config.purgeIntervalHours <= 0) return
+    const run = (): void => {
+      purge(disk, config, config.snapRetainCount).then(
+        (purged) => {
+          if (purged.removed.length > 0) logger.info({ files: purged.removed.length }, 'old snapshots and logs purged')
+        },
+        (err: unknown) => logger.warn({ err }, 'purge failed'),
+      )
+    }
+    run()
+    this.every(config.purgeIntervalHours * 3_600_000, run)
   }
 
   private pipelineHost(): PipelineHost {
@@ -314,7 +379,7 @@ function withResolvers(): PromiseWithResolvers {
   return { promise, resolve }
 }
 
-/** For log lines and tools: a zxid as operators know it. */
-export function zxidText(zxid: number): string {
+/** A zxid as operators know it. */
+function zxidText(zxid: number): string {
   return `0x${zxidHex(zxid)}`
 }

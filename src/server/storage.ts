@@ -40,12 +40,13 @@ export class Storage {
   private bytesWanted: number
   private snapshotRunning: Promise<void> | null
 
-  /** `logDir` is the version-2 folder that recovery has read to its end, `zxidLast`. */
+  /** `logDir` is the version-2 folder that recovery has read to its end; `txnsReplayed` of it is behind the snapshot. */
   constructor(
     disk: Disk,
     logDir: string,
     store: FileSnapshotStore,
     state: StateMachine,
+    txnsReplayed: number,
     config: Config,
     metrics: Metrics,
     host: StorageHost,
@@ -57,7 +58,7 @@ export class Storage {
     this.snapCount = config.snapCount
     this.snapSizeBytes = config.snapSizeLimitBytes
     this.proposals = new Proposals()
-    this.txnsSinceRoll = 0
+    this.txnsSinceRoll = txnsReplayed // so that the next start has no more to replay than this one
     this.txnsWanted = 0
     this.bytesWanted = 0
     this.snapshotRunning = null
@@ -125,7 +126,7 @@ export class Storage {
     const started = performance.now()
     const zxid = this.state.zxidLast
     try {
-      await this.store.takeSnapshot(this.state)
+      await this.store.takeSnapshot(this.state, (upTo, done) => this.log.whenDurable(upTo, done))
       this.metrics.counters.snap_count++
       this.metrics.basic.snapshottime.add(Math.round(performance.now() - started))
       this.host.info('snapshot written', { zxid, ms: Math.round(performance.now() - started) })
