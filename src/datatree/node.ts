@@ -315,11 +315,16 @@ export class NodeArena {
 
   // --- links
 
-  /** Appends to the parent's children. The persisted cversion stays, so that of the Stat goes down by one. */
-  linkChild(parent: NodeId, n: NodeId): void {
+  /** Adds to the parent's children, as last or first. The persisted cversion stays, so Stat's goes down by one. */
+  linkChild(parent: NodeId, n: NodeId, asFirst: boolean): void {
     this.setInt(n, Field.parent, parent)
     const first = this.link(this.int(parent, Field.firstChild), n, Field.nextSibling)
-    this.setInt(parent, Field.firstChild, first)
+    if (asFirst && first !== n) {
+      // as last it stands before the first already, but for the mark that ends the list
+      this.setInt(this.int(n, Field.prevSibling), Field.nextSibling, NO_NODE)
+      this.setInt(n, Field.nextSibling, first)
+    }
+    this.setInt(parent, Field.firstChild, asFirst ? n : first)
     this.addChildren(parent, 1)
   }
 

@@ -296,7 +296,7 @@ export class DataTree {
     this.forEachLinked(this.arena.int(n, Field.firstChild), Field.nextSibling, visit)
   }
 
-  /** A session's ephemerals, in order of creation. */
+  /** A session's ephemerals, in order of creation (after a load: in any order). */
   forEachEphemeral(hi: number, lo: number, visit: (n: NodeId) => void): void {
     this.forEachLinked(this.ephemerals.get(hi, lo) ?? NO_NODE, Field.nextOwned, visit)
   }
@@ -361,7 +361,7 @@ export class DataTree {
     zxid: number,
     timeMs: number,
   ): NodeId {
-    const n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId)
+    const n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, false)
     const arena = this.arena
     arena.setLong(n, Field.czxid, zxid)
     arena.setLong(n, Field.mzxid, zxid)
@@ -482,7 +482,9 @@ export class DataTree {
       this.replaceData(n, buf, dataOff, dataLength)
       this.replaceAcl(n, aclId)
     } else {
-      n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, this.parentToLoad(buf, pathOff, pathEnd), aclId)
+      // as first, because a walk writes the last child first
+      const parent = this.parentToLoad(buf, pathOff, pathEnd)
+      n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, true)
     }
     const stat = new DataView(buf.buffer, buf.byteOffset + statOff, STAT_PERSISTED_BYTES)
     const arena = this.arena
@@ -552,6 +554,7 @@ export class DataTree {
     dataLength: number,
     parent: NodeId,
     aclId: number,
+    asFirstChild: boolean,
   ): NodeId {
     const arena = this.arena
     let nameOff = pathEnd
@@ -566,7 +569,7 @@ export class DataTree {
     const hash = hashBytes(arena.int(parent, Field.pathHash), buf, nameOff - 1, pathEnd)
     arena.setInt(n, Field.pathHash, hash)
     this.index.insert(hash, n)
-    arena.linkChild(parent, n)
+    arena.linkChild(parent, n, asFirstChild)
     let flags = 0
     if (parent === ROOT && isZookeeper(buf, pathOff, pathEnd)) flags = Flag.zookeeper
     if (!this.digestEnabled || (parentFlags & (Flag.zookeeper | Flag.noDigest)) !== 0) flags |= Flag.noDigest
