@@ -28,6 +28,8 @@ export interface AuthOptions {
   readonly superDigest: string | null
   readonly digestAuthEnabled: boolean
   readonly digest: Digester
+  /** Names that a client of the `ensemble` scheme may expect this server to have; null: the scheme is not provided. */
+  readonly ensembleNames: readonly string[] | null
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
   readonly enforcedSchemes: readonly string[]
 }
@@ -122,10 +124,22 @@ export class Auth {
     return this.acls.internEntries(fixed)
   }
 
-  /** Ids that an auth packet adds, or null: authentication failed. `remote` is the client's address literal. */
-  authenticate(scheme: string | null, token: Uint8Array | null, remote: string): AuthId[] | null {
+  /**
+   * Ids that an auth packet adds, or why not: 'failed' is told to the client, 'wrong ensemble' just cuts it off, so that
+   * it tries its next server. `remote` is the client's address literal.
+   */
+  authenticate(
+    scheme: string | null,
+    token: Uint8Array | null,
+    remote: string,
+  ): AuthId[] | 'failed' | 'wrong ensemble' {
     if (scheme === 'ip') return [{ scheme, id: remote }]
-    if (scheme !== 'digest' || !this.options.digestAuthEnabled || token === null) return null
+    const { ensembleNames } = this.options
+    if (scheme === 'ensemble' && ensembleNames !== null) {
+      if (token === null || token.length === 0 || ensembleNames.length === 0) return []
+      return ensembleNames.includes(decodeText(token, 0, token.length)) ? [] : 'wrong ensemble'
+    }
+    if (scheme !== 'digest' || !this.options.digestAuthEnabled || token === null) return 'failed'
     const id = this.options.digest(decodeText(token, 0, token.length))
     const added: AuthId[] = []
     if (id === this.options.superDigest) added.push({ scheme: 'super', id: '' })

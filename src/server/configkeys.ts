@@ -63,6 +63,7 @@ const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
 const NO_AUDIT = 'there is no audit log'
 const NO_STATS = 'requests are not sampled by path'
+const NO_QUEUE = 'requests never wait in a queue before they are taken: beyond its limits the server stops reading'
 const NO_QUORUM = 'this server runs alone'
 const NETTY = 'the network layer is not Netty'
 
@@ -89,25 +90,30 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   [
     'property',
     null,
-    'maxCnxns snapCount snapSizeLimitInKb txnLogSizeLimitInKb preAllocSize commitLogCount forceSync ' +
+    'maxCnxns snapCount snapSizeLimitInKb txnLogSizeLimitInKb preAllocSize forceSync ' +
       'fsync.warningthresholdms snapshot.compression.method snapshot.trust.empty serializeLastProcessedZxid.enabled ' +
       'digest.enabled closeSessionTxn.enabled datadir.autocreate db.autocreate globalOutstandingLimit ' +
       'extendedTypesEnabled emulate353TTLNodes enforceQuota 4lw.commands.whitelist skipACL ' +
       'DigestAuthenticationProvider.superDigest DigestAuthenticationProvider.digestAlg ' +
       'DigestAuthenticationProvider.enabled enforce.auth.enabled enforce.auth.schemes sessionRequireClientSASLAuth ' +
-      'enableEagerACLCheck ensembleAuthName serverCnxnFactory nio.sessionlessCnxnTimeout clientTcpKeepAlive ' +
-      'request_throttle_max_requests request_throttle_stall_time request_throttle_drop_stale ' +
-      'request_stale_connection_check request_stale_latency_check throttled_op_wait_time largeRequestThreshold ' +
+      'ensembleAuthName serverCnxnFactory nio.sessionlessCnxnTimeout clientTcpKeepAlive ' +
+      'request_throttle_max_requests largeRequestThreshold ' +
       'largeRequestMaxBytes connection_throttle_tokens connection_throttle_fill_time connection_throttle_fill_count ' +
       'connection_throttle_freeze_time connection_throttle_drop_increase connection_throttle_drop_decrease ' +
       'connection_throttle_decrease_ratio connection_throttle_weight_enabled connection_throttle_global_session_weight ' +
       'connection_throttle_renew_session_weight connection_throttle_local_session_weight',
   ],
+  [
+    'property',
+    NO_QUEUE,
+    'request_throttle_stall_time request_throttle_drop_stale request_stale_connection_check ' +
+      'request_stale_latency_check throttled_op_wait_time',
+  ],
   ['property', BATCHING, 'flushDelay maxWriteQueuePollTime maxBatchSize'],
   [
     'property',
     NO_QUORUM,
-    'snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
+    'commitLogCount enableEagerACLCheck snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
       'fastleader.minNotificationInterval fastleader.maxNotificationInterval quorumCnxnTimeoutMs ' +
       'leader.maxConcurrentSnapSyncs leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch ' +
       'leader.ackLoggingFrequency forceSnapshotSync learner.asyncSending learner.closeSocketAsync ' +

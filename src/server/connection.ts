@@ -35,6 +35,8 @@ export class Pending {
   readonly body: Uint8Array | null
   /** Answer that is settled already (a write that could not be decoded). */
   readonly err: number
+  /** What it counts against the bytes of large requests; 0 for ordinary ones. */
+  readonly largeBytes: number
   next: Pending | null
 
   constructor(
@@ -45,6 +47,7 @@ export class Pending {
     zxid: Zxid,
     body: Uint8Array | null,
     err: number,
+    largeBytes: number,
   ) {
     this.conn = conn
     this.xid = xid
@@ -54,6 +57,7 @@ export class Pending {
     this.zxid = zxid
     this.body = body
     this.err = err
+    this.largeBytes = largeBytes
     this.next = null
   }
 }

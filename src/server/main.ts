@@ -29,6 +29,7 @@ import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { ExitCode, ExitError, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
 import { Storage } from './storage.ts'
+import { Throttle } from './throttle.ts'
 import { Turn } from './turn.ts'
 import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
 
@@ -159,16 +160,20 @@ class StandaloneServer {
     if (recovered.zxidLast < 0) state.zxidLast = 0
     metrics.basic.dbinittime.add(nowMs() - started)
     const sessions = new Sessions(config.tickTimeMs, STANDALONE_SERVER_ID, wallMs(), nowMs())
-    state.sessions.forEach((timeoutMs, hi, lo) => sessions.track(hi, lo, timeoutMs, nowMs()))
+    state.sessions.forEach((timeoutMs, hi, lo) => {
+      sessions.track(hi, lo, timeoutMs, nowMs())
+    })
     const auth = new Auth(state.tree.acls, {
       skipACL: config.skipACL,
       superDigest: config.superDigest?.reveal() ?? null,
       digestAuthEnabled: config.digestAuthEnabled,
       digest: digester(config.digestAlg),
+      ensembleNames: config.authProviders.some(({ scheme }) => scheme === 'ensemble') ? config.ensembleAuthNames : null,
       enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
     })
     const orphans = state.removeOrphans()
-    const pipeline = new Pipeline(state, auth, sessions, metrics, this.pipelineHost(), {
+    const throttle = new Throttle(config.connectionThrottle, Math.random, nowMs())
+    const pipeline = new Pipeline(state, auth, sessions, metrics, throttle, this.pipelineHost(), {
       extendedTypes: config.extendedTypesEnabled,
       enforceQuota: config.enforceQuota,
       closeSessionTxn: config.closeSessionTxnEnabled,
@@ -178,6 +183,9 @@ class StandaloneServer {
       sessionTimeoutMinMs: config.sessionTimeoutMinMs,
       sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
       outstandingLimit: config.globalOutstandingLimit,
+      requestThrottleMax: config.requestThrottleMaxRequests,
+      largeRequestBytes: config.largeRequestThresholdBytes,
+      largeRequestsBytesMax: config.largeRequestMaxBytes,
     })
     relay.pipeline = pipeline
     const store = new FileSnapshotStore(disk, join(config.dataDir, VERSION_DIR), snapshots)

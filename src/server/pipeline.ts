@@ -26,12 +26,18 @@ import { Prep, type PrepOptions, type WriteRequest } from './prep.ts'
 import { Reads, writeMultiEnd, writeMultiHeader } from './reads.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
 import { passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
+import type { Throttle } from './throttle.ts'
 
 export interface PipelineOptions extends PrepOptions {
   readonly sessionTimeoutMinMs: number
   readonly sessionTimeoutMaxMs: number
   /** Requests in process above which a connection with some of its own outstanding is not read from. */
   readonly outstandingLimit: number
+  /** Requests in process above which nobody is read from; 0 is off (request_throttle_max_requests). */
+  readonly requestThrottleMax: number
+  /** A request longer than this counts as large; -1 is off. Their sum in process is bounded by the next. */
+  readonly largeRequestBytes: number
+  readonly largeRequestsBytesMax: number
 }
 
 /** Clocks, and where transactions and remarks go. */
@@ -57,6 +63,7 @@ export class Pipeline {
   private readonly auth: Auth
   private readonly sessions: Sessions
   private readonly metrics: Metrics
+  private readonly throttle: Throttle
   private readonly host: PipelineHost
   private readonly options: PipelineOptions
   private readonly reads: Reads
@@ -71,12 +78,15 @@ export class Pipeline {
   private readonly throttled: Set<Connection>
   /** Requests taken and not answered. */
   inProcess: number
+  /** Bytes of large requests in process. */
+  private largeBytes: number
 
   constructor(
     state: StateMachine,
     auth: Auth,
     sessions: Sessions,
     metrics: Metrics,
+    throttle: Throttle,
     host: PipelineHost,
     options: PipelineOptions,
   ) {
@@ -84,7 +94,9 @@ export class Pipeline {
     this.auth = auth
     this.sessions = sessions
     this.metrics = metrics
+    this.throttle = throttle
     this.inProcess = 0
+    this.largeBytes = 0
     this.host = host
     this.options = options
     this.prep = new Prep(state, auth, options)
@@ -121,6 +133,14 @@ export class Pipeline {
       conn.closeNow(`malformed connect request: ${err.message}`)
       return false
     }
+    const nowMs = this.host.nowMs()
+    if (!this.throttle.admit(hi !== 0 || lo !== 0, nowMs)) {
+      this.metrics.counters.connection_rejected++
+      conn.closeNow('too many connections at once')
+      return false
+    }
+    this.metrics.counters.connection_request_count++
+    this.metrics.basic.connection_token_deficit.add(this.throttle.deficit)
     if (lastZxidSeen > this.state.zxidLast) {
       this.host.info('client is ahead of this server and must try another one', {
         client: conn.remoteHost,
@@ -142,7 +162,7 @@ export class Pipeline {
     conn.connecting = true
     const body = new Output(4)
     body.int(conn.timeoutMs)
-    this.submit(conn, session, 0, OpCode.createSession, body.buf, 0, body.pos)
+    this.submit(conn, session, 0, OpCode.createSession, body.buf, 0, body.pos, 0)
     return false
   }
 
@@ -213,12 +233,21 @@ export class Pipeline {
       conn.closeAfterFlush(`unknown operation ${type}`)
       return false
     }
+    const bytes = end - off + 8
+    const large = this.options.largeRequestBytes !== -1 && bytes > this.options.largeRequestBytes ? bytes : 0
+    if (large > 0 && this.largeBytes + large > this.options.largeRequestsBytesMax) {
+      this.metrics.counters.large_requests_rejected++
+      this.host.warn('too many large requests at once: connection closed', { client: conn.remoteHost, bytes })
+      conn.closeNow('too many large requests')
+      return false
+    }
     if (xid > 0) conn.outstanding++
     if (hasWriteForm(type)) {
-      this.submit(conn, session, xid, type, buf, off, end)
+      this.submit(conn, session, xid, type, buf, off, end, large)
     } else if (conn.head !== null) {
       this.inProcess++
-      conn.enqueue(new Pending(conn, xid, type, nowMs, -1, buf.slice(off, end), Err.ok))
+      this.largeBytes += large
+      conn.enqueue(new Pending(conn, xid, type, nowMs, -1, buf.slice(off, end), Err.ok, large))
     } else {
       this.inProcess++
       this.read(conn, xid, type, conn.ids, buf, off, end, nowMs)
@@ -228,10 +257,16 @@ export class Pipeline {
 
   /** Above the limit a client that has requests outstanding is not read from until they are answered. */
   private shouldStop(conn: Connection): boolean {
-    if (this.inProcess <= this.options.outstandingLimit || conn.outstanding === 0) return false
+    if (!this.overLimit(conn)) return false
     conn.throttled = true
     this.throttled.add(conn)
     return true
+  }
+
+  private overLimit(conn: Connection): boolean {
+    const { outstandingLimit, requestThrottleMax } = this.options
+    if (this.inProcess > outstandingLimit && conn.outstanding > 0) return true
+    return requestThrottleMax > 0 && this.inProcess >= requestThrottleMax
   }
 
   private submit(
@@ -242,8 +277,10 @@ export class Pipeline {
     buf: Uint8Array,
     off: number,
     end: number,
+    large: number,
   ): void {
     this.inProcess++
+    this.largeBytes += large
     const request: WriteRequest = {
       type,
       sessionHi: session.hi,
@@ -257,11 +294,12 @@ export class Pipeline {
     const nowMs = this.host.nowMs()
     const zxid = this.propose(request)
     if (type === OpCode.closeSession && zxid !== -1) session.closing = true
-    const pending = new Pending(conn, xid, type, nowMs, zxid, null, zxid === -1 ? Err.marshallingError : Err.ok)
+    const pending = new Pending(conn, xid, type, nowMs, zxid, null, zxid === -1 ? Err.marshallingError : Err.ok, large)
     if (zxid !== -1) {
       this.inflight.push(pending)
       conn.enqueue(pending)
     } else if (conn.head === null) {
+      this.largeBytes -= large
       this.replyError(pending)
     } else {
       conn.enqueue(pending)
@@ -289,7 +327,7 @@ export class Pipeline {
 
   private authenticate(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
     const input = new Input(buf, off, end, this.options.juteLengthMax)
-    let added: AuthId[] | null = null
+    let added: AuthId[] | 'failed' | 'wrong ensemble'
     let scheme: string | null = null
     try {
       input.int() // type, not used
@@ -300,7 +338,13 @@ export class Pipeline {
       conn.closeNow(`malformed auth packet: ${err.message}`)
       return false
     }
-    if (added === null) {
+    if (added === 'wrong ensemble') {
+      this.metrics.counters.ensemble_auth_fail++
+      conn.closeNow('client expects another ensemble')
+      return false
+    }
+    if (added === 'failed') {
+      this.metrics.authFailedCount++
       this.host.warn('authentication failed', { client: conn.remoteHost, scheme: scheme ?? 'null' })
       this.replyOutOfOrder(conn, xid, 0, Err.authFailed)
       conn.closeAfterFlush('authentication failed')
@@ -375,6 +419,7 @@ export class Pipeline {
   private runWaiting(conn: Connection): void {
     for (let next = conn.head; next !== null && next.zxid === -1; next = conn.head) {
       conn.dequeue()
+      this.largeBytes -= next.largeBytes
       if (conn.closed) this.inProcess--
       else if (next.err !== Err.ok) this.replyError(next)
       else this.read(conn, next.xid, next.type, next.ids, next.body!, 0, next.body!.length, next.receivedMs)
@@ -395,6 +440,7 @@ export class Pipeline {
     this.applying = null
     this.prep.applied(zxid)
     if (pending === null) return
+    this.largeBytes -= pending.largeBytes
     this.inflightHead++
     this.trimInflight()
     const { conn } = pending
@@ -422,11 +468,7 @@ export class Pipeline {
   }
 
   private releaseThrottled(): void {
-    if (this.inProcess > this.options.outstandingLimit) {
-      for (const conn of this.throttled) if (conn.outstanding === 0) this.release(conn)
-    } else {
-      for (const conn of this.throttled) this.release(conn)
-    }
+    for (const conn of this.throttled) if (!this.overLimit(conn)) this.release(conn)
   }
 
   private release(conn: Connection): void {

@@ -38,7 +38,7 @@ export interface ViewParts {
 }
 
 export function makeView(parts: ViewParts): ServerView {
-  const { config, clients, metrics } = parts
+  const { config, metrics } = parts
   const version = fullVersion(packageVersion())
   let traceMask = TRACE_MASK_DEFAULT
   const state = (): StateMachine => parts.running()!.state
@@ -49,9 +49,9 @@ export function makeView(parts: ViewParts): ServerView {
     readOnly: () => false,
     mode: () => 'standalone',
     metrics: () => metrics,
-    connectionCount: () => clients.count,
+    connectionCount: () => parts.clients.count,
     *connections() {
-      for (const conn of clients.connections()) yield connectionView(conn, clients, toWall)
+      for (const conn of parts.clients.connections()) yield connectionView(conn, parts.clients, toWall)
     },
     outstandingRequests: () => parts.running()?.pipeline.inProcess ?? 0,
     lastProcessedZxid: () => state().zxidLast,
@@ -62,7 +62,7 @@ export function makeView(parts: ViewParts): ServerView {
     environment: () => environment(version),
     sessionBuckets: () => sessionBuckets(parts.running()!.sessions, toWall),
     ephemerals: () => ephemerals(state()),
-    connectionBuckets: () => connectionBuckets(clients, config, toWall),
+    connectionBuckets: () => connectionBuckets(parts.clients, config, toWall),
     watchSummary() {
       const { watches } = state()
       return { connections: watches.countConnections, paths: watches.countPaths, watches: watches.countTotal }
@@ -72,7 +72,7 @@ export function makeView(parts: ViewParts): ServerView {
       state().watches.forEachPath((path, conns) => {
         found.push({ path: text(path), conns: [...conns] })
       })
-      for (const { path, conns } of found) yield { path, sessions: conns.map((id) => sessionOf(clients, id)) }
+      for (const { path, conns } of found) yield { path, sessions: conns.map((id) => sessionOf(parts.clients, id)) }
     },
     *watchesBySession() {
       const found: { conn: number; paths: string[] }[] = []
@@ -80,7 +80,7 @@ export function makeView(parts: ViewParts): ServerView {
         found.push({ conn, paths: paths.map(text) })
       })
       for (const { conn, paths } of found) {
-        const [hi, lo] = sessionOf(clients, conn)
+        const [hi, lo] = sessionOf(parts.clients, conn)
         yield { hi, lo, paths }
       }
     },
@@ -95,7 +95,7 @@ export function makeView(parts: ViewParts): ServerView {
     },
     resetServerStats: () => metrics.reset(),
     resetConnectionStats() {
-      for (const conn of clients.connections()) conn.stats.reset()
+      for (const conn of parts.clients.connections()) conn.stats.reset()
     },
   }
 }
@@ -254,7 +254,7 @@ function folderBytes(folder: string): number {
 
 /** The gauges of `mntr`, under Java's names. */
 export function makeGauges(parts: ViewParts): Gauges {
-  const { metrics, clients } = parts
+  const { metrics } = parts
   const state = (): StateMachine => parts.running()!.state
   return {
     avg_latency: () => metrics.latencyMs.average,
@@ -262,7 +262,7 @@ export function makeGauges(parts: ViewParts): Gauges {
     min_latency: () => metrics.latencyMs.min,
     packets_received: () => metrics.packetsReceived,
     packets_sent: () => metrics.packetsSent,
-    num_alive_connections: () => clients.count,
+    num_alive_connections: () => parts.clients.count,
     outstanding_requests: () => parts.running()!.pipeline.inProcess,
     uptime: () => Math.floor(parts.nowMs() - parts.startedMs),
     znode_count: () => state().tree.nodeCount + 1,

@@ -17,6 +17,7 @@ function makeAuth(acls: AclTable, over: Partial<ConstructorParameters<typeof Aut
     superDigest: null,
     digestAuthEnabled: true,
     digest,
+    ensembleNames: null,
     enforcedSchemes: [],
     ...over,
   })
@@ -98,14 +99,22 @@ describe('authentication', () => {
     const auth = makeAuth(new AclTable(), { superDigest: digest('super:secret') })
     expect(auth.authenticate('digest', textToBytes('super:secret'), 'x')).toContainEqual({ scheme: 'super', id: '' })
     expect(auth.authenticate('digest', textToBytes('super:other'), 'x')).toHaveLength(1)
-    expect(auth.authenticate('super', textToBytes('super:secret'), 'x')).toBeNull()
+    expect(auth.authenticate('super', textToBytes('super:secret'), 'x')).toBe('failed')
   })
 
   it('fails for schemes that nobody provides', () => {
     const auth = makeAuth(new AclTable(), { digestAuthEnabled: false })
     for (const scheme of ['digest', 'world', 'sasl', 'auth', '', null]) {
-      expect(auth.authenticate(scheme, textToBytes('u:p'), 'x')).toBeNull()
+      expect(auth.authenticate(scheme, textToBytes('u:p'), 'x')).toBe('failed')
     }
+  })
+
+  it('of the ensemble scheme only asks whether this is the right server', () => {
+    const auth = makeAuth(new AclTable(), { ensembleNames: ['east', 'west'] })
+    expect(auth.authenticate('ensemble', textToBytes('west'), 'x')).toEqual([])
+    expect(auth.authenticate('ensemble', new Uint8Array(0), 'x')).toEqual([])
+    expect(auth.authenticate('ensemble', textToBytes('north'), 'x')).toBe('wrong ensemble')
+    expect(makeAuth(new AclTable()).authenticate('ensemble', textToBytes('west'), 'x')).toBe('failed')
   })
 
   it('keeps ids as a set and never changes a list that a request holds', () => {

@@ -243,7 +243,7 @@ describe('idle settings get one warning each', () => {
       snapRetainCount: 3,
       commitLogCount: 500,
     })
-    expect(warningsOf('snapCount=1\nautopurge.snapRetainCount=1\ncommitLogCount=10')).toHaveLength(3)
+    expect(warningsOf('snapCount=1\nautopurge.snapRetainCount=1\ncommitLogCount=10')).toHaveLength(4)
   })
 
   test('X17 settings that give up safety are named at every start', () => {

@@ -8,11 +8,13 @@ import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
 import { Auth } from '../../../src/server/auth.ts'
+import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
 import { Metrics } from '../../../src/server/metrics.ts'
 import { Pipeline } from '../../../src/server/pipeline.ts'
 import { Proposals } from '../../../src/server/proposals.ts'
 import { Sessions } from '../../../src/server/sessions.ts'
+import { Throttle } from '../../../src/server/throttle.ts'
 
 export interface Reply {
   xid: number
@@ -25,6 +27,24 @@ export interface HarnessOptions {
   enforceQuota?: boolean
   outstandingLimit?: number
   extendedTypes?: boolean
+  requestThrottleMax?: number
+  largeRequestBytes?: number
+  largeRequestsBytesMax?: number
+  throttle?: Partial<ConnectionThrottle>
+}
+
+const NO_THROTTLE: ConnectionThrottle = {
+  tokens: 0,
+  fillTimeMs: 1,
+  fillCount: 1,
+  freezeTimeMs: -1,
+  dropIncrease: 0.02,
+  dropDecrease: 0.002,
+  decreaseRatio: 0,
+  weightEnabled: false,
+  globalWeight: 3,
+  renewWeight: 2,
+  localWeight: 1,
 }
 
 /** A client of the harness: what it was sent, and whether it was cut off. */
@@ -101,6 +121,7 @@ export class Harness implements ConnectionHost {
       superDigest: null,
       digestAuthEnabled: true,
       digest: (text) => `${text.split(':')[0]}:hash`,
+      ensembleNames: null,
       enforcedSchemes: [],
     })
     this.pipeline = new Pipeline(
@@ -108,6 +129,7 @@ export class Harness implements ConnectionHost {
       auth,
       this.sessions,
       this.metrics,
+      new Throttle({ ...NO_THROTTLE, ...options.throttle }, () => 0.5, this.nowMs),
       {
         nowMs: () => this.nowMs,
         wallMs: () => 1_700_000_000_000 + this.nowMs,
@@ -128,6 +150,9 @@ export class Harness implements ConnectionHost {
         sessionTimeoutMinMs: 1000,
         sessionTimeoutMaxMs: 20_000,
         outstandingLimit: options.outstandingLimit ?? 1000,
+        requestThrottleMax: options.requestThrottleMax ?? 0,
+        largeRequestBytes: options.largeRequestBytes ?? -1,
+        largeRequestsBytesMax: options.largeRequestsBytesMax ?? 0,
       },
     )
   }

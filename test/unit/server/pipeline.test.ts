@@ -312,6 +312,34 @@ describe('limits', () => {
     expect(harness.pipeline.inProcess).toBe(0)
   })
 
+  it('bounds the bytes of large requests in process by closing whoever goes beyond', () => {
+    const harness = new Harness({ largeRequestBytes: 500, largeRequestsBytesMax: 1500 })
+    const client = harness.client()
+    const big = create('/big', 0, 'x'.repeat(900))
+    expect(client.send(OpCode.create, big)).toBe(true)
+    expect(client.send(OpCode.create, create('/small'))).toBe(true)
+    expect(client.send(OpCode.create, big)).toBe(false)
+    expect(client.closed).toMatch(/large/)
+    harness.settle()
+    const next = harness.client()
+    expect(next.send(OpCode.setData, path('/big', data('y'.repeat(900)), int(-1)))).toBe(true)
+    harness.settle()
+    expect(next.last.err).toBe(0)
+  })
+
+  it('admits connections by tokens, renewals at their own price (S5)', () => {
+    const harness = new Harness({ throttle: { tokens: 2, fillTimeMs: 100, weightEnabled: true } })
+    const a = harness.client()
+    harness.client()
+    const refused = harness.newClient()
+    expect(refused.connect()).toBe(false)
+    expect(refused.closed).not.toBeNull()
+    harness.nowMs += 101 // three more tokens: a renewal takes two
+    const { hi, lo } = a.conn.session!
+    const renewed = harness.newClient()
+    expect(renewed.connect(hi, lo, a.handshakes[0]!.slice(20, 36))).toBe(true)
+  })
+
   it('counts nothing twice when a client goes with requests unanswered', () => {
     const harness = new Harness()
     const client = harness.client()
