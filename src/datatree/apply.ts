@@ -317,8 +317,8 @@ export class StateMachine {
     const parent = this.findParent(pathOff, pathEnd)
     if (parent === NO_NODE) return Err.noNode
     const aclId = tree.acls.intern(buf, this.aclOff, this.aclEnd)
-    // Java raises it for an existing child only if the type is create. But then its snapshots have no child that is
-    // younger than its parent's entry, and ours do: whatever made it, the parent must come to know of it.
+    // Also for a child that is there already, in a snapshot with an older entry of its parent. Java does that for type
+    // create alone, and so ends with a smaller cversion than it had if the child was made by another (ZOOKEEPER-3249).
     const cversionNow = tree.cversion(parent)
     if (cversion === -1) cversion = (cversionNow + 1) | 0
     if (cversion > cversionNow) tree.childAdded(parent, cversion, zxid)
