@@ -70,7 +70,9 @@ function create(tree, i) {
 const empty = settled()
 const tree = new DataTree({ hashSeed: 0x1234_5678 })
 const idle = settled()
-console.log(`idle tree: RSS +${((idle.rss - empty.rss) / 1024).toFixed(0)} KiB, heap +${idle.heapUsed - empty.heapUsed} B`)
+console.log(
+  `idle tree: RSS +${((idle.rss - empty.rss) / 1024).toFixed(0)} KiB, heap +${idle.heapUsed - empty.heapUsed} B`,
+)
 
 createPlain(tree, '/services')
 for (let i = 0; i < COUNT; i += PER_PARENT) createPlain(tree, parentPath(i))
@@ -80,8 +82,12 @@ const full = settled()
 const memory = tree.memory()
 const held = memory.pagesBytes + memory.blobsBytes + memory.indexBytes
 const per = (bytes) => (bytes / tree.nodeCount).toFixed(1)
-console.log(`${tree.nodeCount} znodes: ${per(held)} bytes each: records ${per(memory.pagesBytes)}, blobs ${per(memory.blobsBytes)}, index ${per(memory.indexBytes)}`)
-console.log(`RSS +${per(full.rss - idle.rss)} bytes each, heap +${per(full.heapUsed - idle.heapUsed)}; ${(full.rss / 2 ** 20).toFixed(0)} MiB in all`)
+console.log(
+  `${tree.nodeCount} znodes: ${per(held)} bytes each: records ${per(memory.pagesBytes)}, blobs ${per(memory.blobsBytes)}, index ${per(memory.indexBytes)}`,
+)
+console.log(
+  `RSS +${per(full.rss - idle.rss)} bytes each, heap +${per(full.heapUsed - idle.heapUsed)}; ${(full.rss / 2 ** 20).toFixed(0)} MiB in all`,
+)
 
 const find = (i) => tree.find(paths, i * PATH_BYTES, (i + 1) * PATH_BYTES)
 const READS = Math.min(2_000_000, 4 * COUNT)

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { encodeAcl } from '../../../src/datatree/acl.ts'
 import { DataTree, ROOT } from '../../../src/datatree/tree.ts'
 import { StorageError } from '../../../src/jute/errors.ts'
+import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { children, create, data, find, loadEntry, readEntry, reload, setData, stat, walkAll } from './treekit.ts'
 
@@ -156,5 +158,58 @@ describe('loading', () => {
     tree.finishLoad()
     tree.check()
     expect(tree.nodeCount).toBe(4)
+  })
+})
+
+describe('a snapshot that ZooKeeper 3.9.5 wrote', () => {
+  /** After a session with zkCli: every kind of znode, several ACLs, quotas, null, empty and non-ASCII data. */
+  const snapshot = new Uint8Array(readFileSync(new URL('fixtures/java-3.9.5.snapshot.22', import.meta.url)))
+
+  /** Loads it; returns the entries as they are in the file, and the digest behind them. */
+  function loadSnapshot(tree: DataTree): { entries: string[]; digestHi: number; digestLo: number } {
+    tree.extendedTypes = true
+    tree.clear()
+    const inp = new Input(snapshot, 16)
+    for (let count = inp.int(); count > 0; count--) inp.off += 12
+    for (let count = inp.int(); count > 0; count--) {
+      const id = inp.long()
+      const aclOff = inp.off
+      for (let entries = inp.int(); entries > 0; entries--) {
+        inp.int()
+        inp.skipBuffer()
+        inp.skipBuffer()
+      }
+      tree.loadAcl(id, snapshot.subarray(aclOff, inp.off))
+    }
+    const entries: string[] = []
+    for (;;) {
+      const off = inp.off
+      if (inp.string() === '/') break
+      inp.skipBuffer()
+      inp.off += 68
+      loadEntry(tree, snapshot.subarray(off, inp.off))
+      entries.push(Buffer.from(snapshot.subarray(off, inp.off)).toString('hex'))
+    }
+    tree.finishLoad()
+    inp.off += 13 + 12
+    return { entries, digestHi: inp.int(), digestLo: inp.int() }
+  }
+
+  test('has the digest that Java computed for it', () => {
+    const tree = new DataTree({ hashSeed: 3 })
+    const { digestHi, digestLo } = loadSnapshot(tree)
+    tree.check()
+    expect([tree.digestHi, tree.digestLo]).toEqual([digestHi, digestLo])
+    expect(digestHi).toBe(0xb)
+    expect(tree.nodeCount).toBe(28)
+    expect(data(tree, find(tree, '/größe-日本/kind'))).toBe('größer')
+    expect(tree.ephemeralsCount).toBe(2)
+  })
+
+  test('comes out of a walk with the very same entries', () => {
+    const tree = new DataTree({ hashSeed: 3 })
+    const { entries } = loadSnapshot(tree)
+    const walked = walkAll(tree).map((bytes) => Buffer.from(bytes).toString('hex'))
+    expect(walked.sort()).toEqual(entries.sort())
   })
 })
