@@ -1,17 +1,22 @@
 /**
  * Entry point of `zoowarden`.
  *
- * A plain start (`start`, `start zoo.cfg`, `start port dataDir ...`) is recognised here and goes straight to the server:
- * loading yargs costs some 80 ms, which is half of what a start may take. Everything else is yargs.
+ * Plain starts (`start`, `start zoo.cfg`, `start port dataDir ...`, `start --ephemeral [--port N]`) are recognised here
+ * and go straight to the server: loading yargs costs some 80 ms, as much as all the rest of a start. Everything else,
+ * mistakes included, is yargs.
  */
 
+import { ephemeralCommand } from './ephemeral.ts'
 import { startCommand } from './start.ts'
 
 /** Runs a command line (without node and script) and returns the exit code of the process. */
 export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
-  if (words[0] === 'start' && words.slice(1).every((word) => !word.startsWith('-'))) {
-    return startCommand({ words: words.slice(1), definitions: [] }, env)
+  const [command, ...rest] = words
+  if (command === 'start' && rest.every((word) => !word.startsWith('-'))) {
+    return startCommand({ words: rest, definitions: [] }, env)
   }
+  const port = command === 'start' ? plainEphemeralPort(rest) : null
+  if (port !== null) return ephemeralCommand({ port, words: [], definitions: [] }, env)
   const { runCommands } = await import('./commands.ts')
   return runCommands(words, env)
 }
@@ -19,4 +24,10 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
 /** Called by bin/zoowarden. Ends the process, whatever timer or socket is still open; logs are flushed on the way. */
 export async function run(): Promise<void> {
   process.exit(await main(process.argv.slice(2), process.env))
+}
+
+/** The port of `--ephemeral [--port N]` in any order, or null for whatever else stands there. */
+function plainEphemeralPort(words: readonly string[]): number | null {
+  const match = /^(?:--port[ =](\d+) )?--ephemeral(?: --port[ =](\d+))?$/.exec(words.join(' '))
+  return match === null ? null : Number(match[1] ?? match[2] ?? 0)
 }

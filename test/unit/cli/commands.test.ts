@@ -1,0 +1,201 @@
+/** The commands of the installed package, run as processes: what they print, and how they end. */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ask, freePort, type InstalledPackage, installPackage, run, start } from './package.ts'
+
+let installed: InstalledPackage
+
+beforeAll(() => {
+  installed = installPackage()
+})
+
+afterAll(() => installed.remove())
+
+function zoowarden(args: readonly string[], env: Record<string, string> = {}) {
+  return start(join(installed.bin, 'zoowarden'), args, installed.work, env)
+}
+
+async function endOf(args: readonly string[], env: Record<string, string> = {}) {
+  const running = zoowarden(args, env)
+  running.closeStdin()
+  return running.ended
+}
+
+function folder(name: string): string {
+  const path = join(installed.work, name)
+  mkdirSync(path)
+  return path
+}
+
+describe('zoowarden', () => {
+  test('version names the ZooKeeper version that scripts look for', async () => {
+    const { code, stdout } = await endOf(['version'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      /^zoowarden \d+\.\d+\.\d+, compatible with Apache ZooKeeper, version 3\.9\.5 \d{4}-\d\d-\d\d \d\d:\d\d UTC\n$/,
+    )
+  })
+
+  test('help shows the commands, and examples of start', async () => {
+    expect((await endOf(['--help'])).stdout).toMatch(/start \[words\.\.\][\s\S]*ask <word>[\s\S]*version/)
+    const { code, stdout } = await endOf(['start', '--help'])
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/Examples:[\s\S]*start conf\/zoo\.cfg/)
+  })
+
+  test('a word it does not know, or none, is exit code 2 with the help on stderr', async () => {
+    for (const args of [[], ['run'], ['start', '--bogus'], ['start', '--ephemeral', 'zoo.cfg']]) {
+      const { code, stdout, stderr } = await endOf(args)
+      expect([code, stdout], args.join(' ')).toEqual([2, ''])
+      expect(stderr, args.join(' ')).not.toBe('')
+    }
+  })
+})
+
+describe('zoowarden start', () => {
+  test('a configuration that cannot be used is one line with its place on stderr, and exit code 2', async () => {
+    const dir = folder('bad')
+    writeFileSync(join(dir, 'zoo.cfg'), `dataDir=${dir}/data\nclientPort=0\ntickTime=fast\n`)
+    expect(await endOf(['start', join(dir, 'zoo.cfg')])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'Invalid config, exiting abnormally: zoo.cfg:3: tickTime=fast is not a number\n',
+    })
+    expect(existsSync(join(dir, 'data'))).toBe(false)
+    expect((await endOf(['start', join(dir, 'none.cfg')])).code).toBe(2)
+    expect((await endOf(['start'])).stderr).toContain('neither ./conf/zoo.cfg nor ./zoo.cfg exists')
+    expect((await endOf(['start', 'a', 'b', 'c', 'd', 'e'])).code).toBe(2)
+  })
+
+  test('a member of an ensemble is refused', async () => {
+    const dir = folder('member')
+    const servers = [1, 2, 3].map((id) => `server.${id}=127.0.0.1:${2800 + id}:${3800 + id}`).join('\n')
+    writeFileSync(join(dir, 'myid'), '1')
+    writeFileSync(join(dir, 'zoo.cfg'), `dataDir=${dir}\nclientPort=0\ninitLimit=5\nsyncLimit=2\n${servers}\n`)
+    const { code, stderr } = await endOf(['start', join(dir, 'zoo.cfg')])
+    expect(code).toBe(2)
+    expect(stderr).toContain('3 voting servers are configured; this version runs standalone only')
+  })
+
+  test('serves what the file says, logs JSON with its warnings, and ends with 0 on SIGTERM', async () => {
+    const dir = folder('plain')
+    const port = await freePort()
+    const lines = [`dataDir=${dir}/data`, `clientPort=${port}`, 'clientPortAddress=127.0.0.1', 'maxClientConnections=5']
+    writeFileSync(join(dir, 'zoo.cfg'), lines.join('\n'))
+    const server = zoowarden(['start', '-Dzookeeper.4lw.commands.whitelist=ruok, conf', join(dir, 'zoo.cfg')])
+    const log = await server.stdoutMatching(/"serving"/)
+    const records = log
+      .trimEnd()
+      .split('\n')
+      .map((line): Record<string, unknown> => JSON.parse(line))
+    expect(records.find((record) => record['level'] === 'warn')?.['msg']).toBe(
+      'zoo.cfg:4: maxClientConnections is not a known setting and is ignored; did you mean maxClientCnxns?',
+    )
+    expect(records.at(-1)).toMatchObject({ level: 'info', msg: 'serving', port })
+    expect(await ask(port, 'ruok')).toBe('imok')
+    expect(await ask(port, 'conf')).toContain(`dataDir=${dir}/data/version-2\n`)
+    expect(await ask(port, 'mntr')).toBe('mntr is not executed because it is not in the whitelist.\n')
+    server.kill('SIGTERM')
+    const { code, stdout, stderr } = await server.ended
+    expect([code, stderr]).toEqual([0, ''])
+    expect(JSON.parse(stdout.trimEnd().split('\n').at(-1)!)).toMatchObject({ msg: 'closing' })
+  })
+
+  test('takes port and data directory as words, relative to the current folder', async () => {
+    const port = await freePort()
+    const server = zoowarden(['start', String(port), 'legacy-data', '1000', '10'])
+    await server.stdoutMatching(/"serving"/)
+    expect(readdirSync(join(installed.work, 'legacy-data'))).toContain('version-2')
+    server.kill('SIGINT')
+    expect((await server.ended).code).toBe(0)
+  })
+
+  test('a port that is taken is a fatal line in the log and exit code 1', async () => {
+    const first = zoowarden(['start', '--ephemeral'])
+    const port = Number((await first.stdoutMatching(/\n/)).trim().split(':')[1])
+    const dir = folder('taken')
+    writeFileSync(join(dir, 'zoo.cfg'), `dataDir=${dir}/data\nclientPort=${port}\nclientPortAddress=127.0.0.1\n`)
+    const { code, stdout } = await endOf(['start', join(dir, 'zoo.cfg')])
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/"level":"fatal"[^\n]*EADDRINUSE/)
+    first.closeStdin()
+    await first.ended
+  })
+})
+
+describe('zoowarden start --ephemeral', () => {
+  test('prints the connect string alone, serves, and leaves nothing when stdin closes', async () => {
+    const tmp = folder('tmp')
+    const server = zoowarden(['start', '--ephemeral'], { TMPDIR: tmp })
+    const line = await server.stdoutMatching(/\n/)
+    expect(line).toMatch(/^127\.0\.0\.1:\d+\n$/)
+    expect(await ask(Number(line.trim().split(':')[1]), 'ruok')).toBe('imok')
+    expect(readdirSync(tmp)).toHaveLength(1)
+    server.closeStdin()
+    const { code, stdout } = await server.ended
+    expect([code, stdout]).toEqual([0, line])
+    expect(readdirSync(tmp)).toEqual([])
+  })
+
+  test('takes a port, through either way of reading the words, and ends on SIGTERM', async () => {
+    for (const definitions of [[], ['-Dzookeeper.snapCount=50']]) {
+      const port = await freePort()
+      const server = zoowarden(['start', '--ephemeral', '--port', String(port), ...definitions])
+      expect(await server.stdoutMatching(/\n/)).toBe(`127.0.0.1:${port}\n`)
+      server.kill('SIGTERM')
+      expect((await server.ended).code).toBe(0)
+    }
+  })
+})
+
+describe('zoowarden ask', () => {
+  test('prints the answer of a server, and says on stderr when there is none', async () => {
+    const server = zoowarden(['start', '--ephemeral'])
+    const port = (await server.stdoutMatching(/\n/)).trim().split(':')[1]!
+    expect(await endOf(['ask', 'ruok', '127.0.0.1', port])).toMatchObject({ code: 0, stdout: 'imok' })
+    server.closeStdin()
+    await server.ended
+    const { code, stderr } = await endOf(['ask', 'ruok', '127.0.0.1', port])
+    expect(code).toBe(1)
+    expect(stderr).toContain(`127.0.0.1:${port}: `)
+  })
+})
+
+describe('the sample configuration', () => {
+  test('starts without a warning, with its data below the current folder', async () => {
+    const dir = folder('sample')
+    const port = await freePort()
+    const sample = readFileSync(new URL('../../../conf/zoo.cfg', import.meta.url), 'utf8')
+    mkdirSync(join(dir, 'conf'))
+    writeFileSync(join(dir, 'conf', 'zoo.cfg'), sample.replace('clientPort=2181', `clientPort=${port}`))
+    const server = start(join(installed.bin, 'zoowarden'), ['start'], dir)
+    const log = await server.stdoutMatching(/"serving"/)
+    expect(log).not.toContain('zoo.cfg:')
+    expect(readdirSync(join(dir, 'data'))).toContain('version-2')
+    server.kill('SIGTERM')
+    await server.ended
+  })
+
+  test('every line that is commented out works once its mark is removed', async () => {
+    const sample = readFileSync(new URL('../../../conf/zoo.cfg', import.meta.url), 'utf8')
+    const dir = folder('sample-all')
+    writeFileSync(
+      join(dir, 'zoo.cfg'),
+      sample
+        .replace(/^#(\w\S*=)/gm, '$1')
+        .replace(/^dataLogDir=.*$/m, 'dataLogDir=./log')
+        .replace('clientPort=2181', `clientPort=${await freePort()}`),
+    )
+    const server = start(join(installed.bin, 'zoowarden'), ['start'], dir)
+    expect(await server.stdoutMatching(/"serving"/)).not.toContain('zoo.cfg:')
+    expect(readdirSync(dir).sort()).toEqual(['data', 'log', 'zoo.cfg'])
+    server.kill('SIGTERM')
+    expect((await server.ended).code).toBe(0)
+  })
+})
+
+test('commands are run through the links that npm makes', async () => {
+  expect((await run(join(installed.bin, 'zkServer.sh'), ['version'], installed.work)).stdout).toContain('version 3.9.5')
+})

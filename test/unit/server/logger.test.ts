@@ -1,0 +1,79 @@
+/** The log: readable lines, escaped control characters, and where the level comes from. */
+
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { createLogger, formatLine, logSettings } from '../../../src/server/logger.ts'
+import { Secret } from '../../../src/server/settings.ts'
+
+const NO_PROPERTIES = new Map<string, string>()
+const PIPE = { fd: 1, isTTY: false }
+
+function line(record: Record<string, unknown>): string {
+  return formatLine(JSON.stringify({ level: 'info', time: '2026-11-23T09:20:11.123Z', ...record }))
+}
+
+describe('readable lines', () => {
+  test('are time, level, message and fields', () => {
+    expect(line({ port: 2181, path: '/a', note: 'two words', deep: { a: 1 }, msg: 'serving' })).toBe(
+      '2026-11-23 09:20:11.123 INFO  serving port=2181 path=/a note="two words" deep={"a":1}\n',
+    )
+  })
+
+  test('show the stack of an error below', () => {
+    const text = line({ err: { type: 'Error', message: 'no', stack: 'Error: no\n    at here' }, msg: 'cannot start' })
+    expect(text).toBe('2026-11-23 09:20:11.123 INFO  cannot start\n    Error: no\n        at here\n')
+  })
+
+  test('X13 nobody forges a line or moves the cursor with control characters', () => {
+    const text = line({ path: '/a\n2026-11-23 INFO  all is well', who: '\u001b[2J\u2028\u0085', msg: 'no\rnode' })
+    expect(text.trimEnd().split(/[\n\r\u2028\u0085]/)).toHaveLength(1)
+    expect(text).not.toContain('\u001b')
+    expect(text).toContain('no\\u000dnode')
+  })
+})
+
+describe('both forms, written to a file', () => {
+  async function written(format: 'json' | 'text'): Promise<string> {
+    const dir = mkdtempSync(join(tmpdir(), 'zoowarden-log-'))
+    try {
+      const file = join(dir, 'log')
+      const logger = createLogger({ level: 'info', format, fd: openSync(file, 'w') })
+      logger.debug('not this')
+      logger.warn({ superDigest: new Secret('super:abc'), path: '/x\ny' }, 'careful')
+      await new Promise((resolve) => logger.flush(resolve))
+      return readFileSync(file, 'utf8')
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  }
+
+  test('X10 X13 JSON has labelled levels and ISO times, escapes control characters and hides secrets', async () => {
+    expect(await written('json')).toMatch(
+      /^\{"level":"warn","time":"[-\d]+T[:.\d]+Z","superDigest":"\*\*\*","path":"\/x\\ny","msg":"careful"\}\n$/,
+    )
+  })
+
+  test('X10 X13 readable lines do as well', async () => {
+    expect(await written('text')).toMatch(/^[-\d]+ [:.\d]+ WARN {2}careful superDigest=\*\*\* path="\/x\\ny"\n$/)
+  })
+})
+
+describe('settings', () => {
+  test('the level is ZOO_LOG_LEVEL, or the root logger of a Java setup, or the default', () => {
+    const java = new Map([['zookeeper.root.logger', 'DEBUG, CONSOLE']])
+    expect(logSettings({}, NO_PROPERTIES, PIPE, 'warn').level).toBe('warn')
+    expect(logSettings({}, java, PIPE, 'info').level).toBe('debug')
+    expect(logSettings({ ZOO_LOG4J_PROP: 'ERROR,ROLLINGFILE' }, NO_PROPERTIES, PIPE, 'info').level).toBe('error')
+    expect(logSettings({ ZOO_LOG_LEVEL: 'off' }, java, PIPE, 'info').level).toBe('silent')
+    expect(logSettings({ ZOO_LOG_LEVEL: 'loud' }, NO_PROPERTIES, PIPE, 'info').level).toBe('info')
+  })
+
+  test('a terminal gets readable lines, everything else JSON, and ZOO_LOG_FORMAT decides over both', () => {
+    expect(logSettings({}, NO_PROPERTIES, PIPE, 'info').format).toBe('json')
+    expect(logSettings({}, NO_PROPERTIES, { fd: 1, isTTY: true }, 'info').format).toBe('text')
+    expect(logSettings({ ZOO_LOG_FORMAT: 'text' }, NO_PROPERTIES, PIPE, 'info').format).toBe('text')
+    expect(logSettings({ ZOO_LOG_FORMAT: 'json' }, NO_PROPERTIES, { fd: 1, isTTY: true }, 'info').format).toBe('json')
+  })
+})
