@@ -43,6 +43,7 @@ export async function fetchCurator() {
   const pom = generatePom([
     ['org.apache.curator', 'curator-recipes', versions.curator],
     ['org.apache.curator', 'curator-x-discovery', versions.curator],
+    ['ch.qos.logback', 'logback-classic'],
   ])
   return fetchJars('curator', versions.curator, pom, `curator-recipes-${versions.curator}.jar`)
 }
