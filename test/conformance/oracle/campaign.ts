@@ -31,6 +31,8 @@ export interface Options {
   /** Save each shrunk finding under this name and a number. */
   save: string
   only: string
+  /** Print every answer. */
+  show: boolean
 }
 
 export interface Finding {
@@ -83,6 +85,10 @@ export class Campaign {
 
   /** Every kept case must show no difference. */
   async replay(): Promise<number> {
+    if (this.options.only.includes('/')) {
+      await this.one(JSON.parse(readFileSync(this.options.only, 'utf8')) as Sequence, false)
+      return this.summary()
+    }
     const files = existsSync(this.options.corpus) ? readdirSync(this.options.corpus).sort() : []
     const cases: Sequence[] = []
     for (const file of files) {
@@ -127,6 +133,7 @@ export class Campaign {
       this.pair = pair
       this.profile = profile
       this.served = 0
+      if (this.options.show) pair.trace = showTrace
       await pair.start()
     }
     this.served++
@@ -154,6 +161,11 @@ export class Campaign {
     }
     // What is left of this pair may differ from now on: every doubt is settled on fresh servers.
     await this.stop()
+    if (this.findings.some((f) => f.mismatch.signature === mismatch.signature)) {
+      console.log(`\nseed ${sequence.seed}: as before: ${mismatch.signature}`)
+      this.findings.push({ sequence, mismatch })
+      return
+    }
     const again = await this.attempt(sequence)
     await this.stop()
     if (again === null) {
@@ -216,6 +228,10 @@ export class Campaign {
     console.log(`${this.passed} passed, ${failed} failed`)
     return failed
   }
+}
+
+function showTrace(where: string, a: string, b: string): void {
+  if (!where.startsWith('admin')) console.log(a === b ? `${where}\n    = ${a}` : `${where}\n    A ${a}\n    B ${b}`)
 }
 
 function describe(m: Mismatch): string {

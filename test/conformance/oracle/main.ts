@@ -3,7 +3,7 @@
  * compares every answer. Exit code 0 only if nothing differs that differences.ts does not explain.
  *
  *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...] [--matrix]
- *                     [--replay] [--save NAME] [--stop-after N] [--fsync] [--keep] [--mutants]
+ *                     [--replay [--case NAME-OR-FILE]] [--show] [--save NAME] [--stop-after N] [--fsync] [--keep] [--mutants]
  *
  * CMD is a program with arguments that runs a server in the foreground on the zoo.cfg given as its last argument; `real`
  * stands for the reference.
@@ -31,6 +31,7 @@ const { values } = parseArgs({
     replay: { type: 'boolean', default: false },
     save: { type: 'string', default: '' },
     case: { type: 'string', default: '' },
+    show: { type: 'boolean', default: false },
     fsync: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
@@ -61,6 +62,7 @@ const campaign = new Campaign({
   corpus: join(root, 'test', 'conformance', 'oracle', 'corpus'),
   save: values.save,
   only: values.case,
+  show: values.show,
 })
 
 let failed = 1

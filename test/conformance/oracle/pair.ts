@@ -58,6 +58,8 @@ export class Pair {
   private readonly watchdog: NodeJS.Timeout
   private count = 0
   private step = 0
+  /** Told of every pair of messages compared, if set. */
+  trace: ((where: string, a: string, b: string) => void) | null = null
   private explained: string[] = []
   private profile = ''
 
@@ -300,6 +302,7 @@ export class Pair {
       const b = mb === undefined || cb.compared >= nb ? 'nothing' : this.decode(cb, mb)
       const ta = JSON.stringify(a)
       const tb = JSON.stringify(b)
+      if (this.trace !== null) this.trace(`${label} ${ma?.kind === 'reply' ? requestText(ma.request) : ''}`, ta, tb)
       if (ta === tb) {
         ca.compared++
         cb.compared++
@@ -351,7 +354,7 @@ export class Pair {
   }
 
   private mismatch(where: string, a: string, b: string, signature: string): Mismatch {
-    return { where, a, b, signature: `${this.profile} ${signature}`, step: this.step }
+    return { where, a, b, signature, step: this.step }
   }
 
   // --- the administrator's connections: setting up, reading the whole tree, cleaning

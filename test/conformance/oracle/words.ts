@@ -96,7 +96,10 @@ const MASKS: { [word: string]: Mask } = {
       side,
     ),
   hash: (text, side) => lines(text).map((l) => l.replace(/^([0-9a-f]+): .*/, (_, z: string) => `${hex(side, z)}: *`)),
-  mntr: (text) => lines(text).filter((l) => COUNTS.includes(l.split('\t')[0]!)),
+  mntr: (text) =>
+    lines(text)
+      .filter((l) => COUNTS.includes(l.split('\t')[0]!))
+      .sort(),
   envi: (text) => lines(text).slice(0, 1),
   xyzw: lines,
 }
