@@ -8,33 +8,17 @@
 
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
-import {
-  isMembershipKey,
-  type Membership,
-  NO_MEMBERSHIP,
-  observersOf,
-  parseMembership,
-  parseRole,
-  participantsOf,
-  type Role,
-  versionFromFileName,
-} from './members.ts'
+import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
+import { readSecurity, type SecurityConfig } from './configsecurity.ts'
+import type { Membership } from './members.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
-import { ConfigError, parseJavaInteger, readEntries, Secret, type Setting, Settings } from './settings.ts'
+import { ConfigError, parseJavaInteger, Secret, Settings } from './settings.ts'
 
 export interface ListenAddress {
   /** Null is every address of this machine. */
   readonly host: string | null
   /** 0 lets the system choose. */
   readonly port: number
-}
-
-export type AuthScheme = 'ip' | 'digest' | 'x509' | 'sasl' | 'ensemble'
-
-export interface AuthProvider {
-  readonly scheme: AuthScheme
-  /** Where it was asked for; null for the built-in ip and digest. */
-  readonly where: string | null
 }
 
 export interface ConnectionThrottle {
@@ -58,20 +42,7 @@ export interface MetricsProviderConfig {
   readonly httpPort: number
 }
 
-export interface QuorumConfig {
-  readonly membership: Membership
-  readonly dynamicConfigFile: string | null
-  /** More than one voter, or one voter with standaloneEnabled=false: this server must run as a member. */
-  readonly distributed: boolean
-  readonly standaloneEnabled: boolean
-  readonly reconfigEnabled: boolean
-  readonly peerType: Role
-  readonly initLimitTicks: number
-  readonly syncLimitTicks: number
-  readonly connectToLearnerMasterLimitTicks: number
-}
-
-export interface Config {
+export interface Config extends SecurityConfig {
   /** Null when started from the legacy command line. */
   readonly file: string | null
   /** The file as read, for those who ask for it later. A secret because it may contain some. */
@@ -126,17 +97,6 @@ export interface Config {
   readonly containerMaxNeverUsedIntervalMs: number
   readonly enforceQuota: boolean
 
-  readonly skipACL: boolean
-  readonly superDigest: Secret | null
-  /** A name that node:crypto knows. */
-  readonly digestAlg: string
-  readonly digestAuthEnabled: boolean
-  readonly authProviders: readonly AuthProvider[]
-  readonly enforceAuthEnabled: boolean
-  readonly enforceAuthSchemes: readonly string[]
-  readonly eagerACLCheck: boolean
-  readonly ensembleAuthNames: readonly string[]
-
   readonly requestThrottleMaxRequests: number
   readonly requestThrottleStallTimeMs: number
   readonly requestThrottleDropStale: boolean
@@ -166,10 +126,7 @@ export interface LoadedConfig {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** The content of a file besides zoo.cfg (ISO-8859-1 text), or null when it does not exist. */
-export type ReadFile = (path: string) => string | null
-
-export const PROMETHEUS_PROVIDER = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
+const PROMETHEUS_PROVIDER = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
 
 /** Reads a configuration file. Relative directories are taken from the current one, as Java does. */
 export function loadConfig(file: string, env: Environment): LoadedConfig {
@@ -293,7 +250,9 @@ function readListener(s: Settings, portKey: string, addressKey: string): ListenA
     if (address !== null) throw s.refuse(address, `${addressKey} is set but ${portKey} is not`)
     return null
   }
-  const host = address === null || address.value === '' || address.value === '0.0.0.0' ? null : address.value
+  // An empty name is the loopback address to Java's InetAddress.getByName, and must not become every address here.
+  const named = address?.value === '' ? '127.0.0.1' : address?.value
+  const host = named === undefined || named === '0.0.0.0' ? null : named
   return { host, port: s.int(portKey, 0, { min: 0, max: 65535 }) }
 }
 
@@ -342,11 +301,6 @@ function readStorage(s: Settings) {
     s.warn(s.find('autopurge.snapRetainCount')!.where, `autopurge.snapRetainCount=${snapRetainCount} is raised to 3`)
     snapRetainCount = 3
   }
-  let commitLogCount = s.int('commitLogCount', 500)
-  if (commitLogCount < 500) {
-    s.warn(s.find('commitLogCount')!.where, `commitLogCount=${commitLogCount} is raised to 500`)
-    commitLogCount = 500
-  }
   const forceSync = s.word('forceSync', 'no', 'yes', true)
   if (!forceSync) s.warn(s.find('forceSync')!.where, 'forceSync=no: a power failure may lose acknowledged writes')
   return {
@@ -356,7 +310,8 @@ function readStorage(s: Settings) {
     preAllocBytes: Math.max(0, s.long('preAllocSize', 65_536) * 1024),
     forceSync,
     fsyncWarningThresholdMs: readFsyncThreshold(s),
-    commitLogCount,
+    // Java raises less than 500 to that.
+    commitLogCount: Math.max(500, s.int('commitLogCount', 500)),
     snapshotCompression: readCompression(s),
     snapshotTrustEmpty: s.boolean('snapshot.trust.empty', false),
     serializeLastProcessedZxid: s.boolean('serializeLastProcessedZxid.enabled', true),
@@ -399,97 +354,6 @@ function readTree(s: Settings) {
   }
 }
 
-/** Java's provider classes by the scheme they answer to. Others would be code to load, which this server never does. */
-const AUTH_PROVIDERS: Readonly<Record<string, AuthScheme>> = {
-  'org.apache.zookeeper.server.auth.IPAuthenticationProvider': 'ip',
-  'org.apache.zookeeper.server.auth.DigestAuthenticationProvider': 'digest',
-  'org.apache.zookeeper.server.auth.X509AuthenticationProvider': 'x509',
-  'org.apache.zookeeper.server.auth.SASLAuthenticationProvider': 'sasl',
-  'org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider': 'ensemble',
-}
-
-/** MessageDigest's names, without their dashes, to those of node:crypto. */
-const DIGEST_ALGORITHMS: Readonly<Record<string, string>> = {
-  md5: 'md5',
-  sha: 'sha1',
-  sha1: 'sha1',
-  sha224: 'sha224',
-  sha256: 'sha256',
-  sha384: 'sha384',
-  sha512: 'sha512',
-  'sha512/224': 'sha512-224',
-  'sha512/256': 'sha512-256',
-  sha3224: 'sha3-224',
-  sha3256: 'sha3-256',
-  sha3384: 'sha3-384',
-  sha3512: 'sha3-512',
-}
-
-const CNXN_FACTORIES: ReadonlySet<string> = new Set([
-  'org.apache.zookeeper.server.NIOServerCnxnFactory',
-  'org.apache.zookeeper.server.NettyServerCnxnFactory',
-])
-
-function readSecurity(s: Settings) {
-  const factory = s.find('serverCnxnFactory')
-  if (factory !== null && !CNXN_FACTORIES.has(factory.value)) {
-    throw s.refuse(factory, `serverCnxnFactory=${factory.value} is not a connection factory of ZooKeeper`)
-  }
-  const skipACL = s.word('skipACL', 'yes', 'no', false)
-  if (skipACL) s.warn(s.find('skipACL')!.where, 'skipACL=yes: every client may read and change everything')
-  const digestAuthEnabled = s.boolean('DigestAuthenticationProvider.enabled', true)
-  const authProviders = readAuthProviders(s, digestAuthEnabled)
-  return {
-    skipACL,
-    superDigest: s.secret('DigestAuthenticationProvider.superDigest'),
-    digestAlg: readDigestAlgorithm(s),
-    digestAuthEnabled,
-    authProviders,
-    ...readEnforcedAuth(s, authProviders),
-    eagerACLCheck: s.boolean('enableEagerACLCheck', false),
-    ensembleAuthNames: wordsOf(s.text('ensembleAuthName')),
-  }
-}
-
-function readDigestAlgorithm(s: Settings): string {
-  const setting = s.find('DigestAuthenticationProvider.digestAlg')
-  if (setting === null) return 'sha1'
-  const name = DIGEST_ALGORITHMS[setting.value.toLowerCase().replaceAll('-', '')]
-  if (name === undefined) throw s.refuse(setting, `${setting.value} is not a known digest algorithm`)
-  return name
-}
-
-function readAuthProviders(s: Settings, digestAuthEnabled: boolean): AuthProvider[] {
-  const providers = new Map<AuthScheme, AuthProvider>([['ip', { scheme: 'ip', where: null }]])
-  if (digestAuthEnabled) providers.set('digest', { scheme: 'digest', where: null })
-  for (const [key, setting] of s.family('authProvider.', 'property')) {
-    const scheme = AUTH_PROVIDERS[setting.value]
-    if (scheme === undefined) {
-      throw s.refuse(setting, `${key}=${setting.value} is not one of the authentication providers this server has`)
-    }
-    providers.set(scheme, { scheme, where: setting.where })
-  }
-  return [...providers.values()]
-}
-
-function readEnforcedAuth(s: Settings, providers: readonly AuthProvider[]) {
-  const saslRequired = s.boolean('sessionRequireClientSASLAuth', false)
-  const enforceAuthEnabled = saslRequired || s.boolean('enforce.auth.enabled', false)
-  const setting = s.find('enforce.auth.schemes')
-  const enforceAuthSchemes = saslRequired ? ['sasl'] : wordsOf(setting?.value ?? null)
-  if (enforceAuthEnabled) {
-    const switchKey = saslRequired ? 'sessionRequireClientSASLAuth' : 'enforce.auth.enabled'
-    const where = s.find(switchKey)
-    if (enforceAuthSchemes.length === 0) throw s.refuse(where, `${switchKey}=true needs enforce.auth.schemes`)
-    for (const scheme of enforceAuthSchemes) {
-      if (providers.every((provider) => provider.scheme !== scheme)) {
-        throw s.refuse(saslRequired ? where : setting, `authentication scheme ${scheme} has no provider`)
-      }
-    }
-  }
-  return { enforceAuthEnabled, enforceAuthSchemes }
-}
-
 function readThrottling(s: Settings) {
   return {
     requestThrottleMaxRequests: s.int('request_throttle_max_requests', 0),
@@ -526,103 +390,14 @@ function readMetricsProvider(s: Settings): MetricsProviderConfig {
   const setting = s.find('metricsProvider.className')
   const kind = setting === null ? 'default' : METRICS_PROVIDERS[setting.value]
   if (kind === undefined) throw s.refuse(setting, `metrics provider class ${setting!.value} was not found`)
+  if (kind === 'prometheus') {
+    s.warn(setting!.where, 'metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr')
+  }
   return {
     kind,
     httpHost: s.text('metricsProvider.httpHost') ?? '0.0.0.0',
     httpPort: s.int('metricsProvider.httpPort', 7000, { min: 0, max: 65535 }),
   }
-}
-
-function readQuorum(s: Settings, readFile: ReadFile, serverId: number | null): QuorumConfig {
-  const standaloneEnabled = s.boolean('standaloneEnabled', true)
-  const algorithm = s.int('electionAlg', 3)
-  if (algorithm !== 3) throw s.refuse(s.find('electionAlg'), `electionAlg=${algorithm}: only 3 exists`)
-  const membership = readMembership(s, readFile)
-  const limits = {
-    initLimitTicks: s.int('initLimit', 0),
-    syncLimitTicks: s.int('syncLimit', 0),
-    connectToLearnerMasterLimitTicks: s.int('connectToLearnerMasterLimit', 0),
-  }
-  const voters = participantsOf(membership).length
-  const observers = observersOf(membership).length
-  if (voters === 0 && !standaloneEnabled) {
-    throw s.refuse(s.find('standaloneEnabled'), 'standaloneEnabled=false needs at least one participant')
-  }
-  if (observers > 0 && (voters === 0 || (voters === 1 && standaloneEnabled))) {
-    throw new ConfigError(`${s.fileName}: observers without a quorum of participants`)
-  }
-  const distributed = voters > 1 || (voters === 1 && !standaloneEnabled)
-  if (distributed) {
-    if (limits.initLimitTicks === 0) throw s.refuse(s.find('initLimit'), 'initLimit is not set')
-    if (limits.syncLimitTicks === 0) throw s.refuse(s.find('syncLimit'), 'syncLimit is not set')
-    if (serverId === null) throw new ConfigError(`${s.text('dataDir')}/myid is missing`)
-    warnOfVoterCount(s, voters)
-  }
-  return {
-    membership,
-    dynamicConfigFile: s.text('dynamicConfigFile'),
-    distributed,
-    standaloneEnabled,
-    reconfigEnabled: s.boolean('reconfigEnabled', false),
-    peerType: readPeerType(s, membership, serverId),
-    ...limits,
-  }
-}
-
-function readMembership(s: Settings, readFile: ReadFile): Membership {
-  const lines = new Map<string, Setting>()
-  for (const prefix of ['server.', 'group', 'weight', 'version']) {
-    for (const [key, setting] of s.family(prefix, 'file')) if (isMembershipKey(key)) lines.set(key, setting)
-  }
-  const multiAddressEnabled = readMultiAddress(s)
-  const dynamic = s.find('dynamicConfigFile')
-  if (dynamic === null) return lines.size === 0 ? NO_MEMBERSHIP : parseMembership(lines, multiAddressEnabled)
-  for (const [key, setting] of lines) {
-    if (key !== 'version') throw s.refuse(setting, `${key} must be in the dynamic configuration file ${dynamic.value}`)
-  }
-  const text = readFile(dynamic.value)
-  if (text === null) throw s.refuse(dynamic, `dynamicConfigFile ${dynamic.value} does not exist`)
-  const dynamicLines = new Map<string, Setting>()
-  for (const entry of readEntries(text, basename(dynamic.value))) {
-    const setting = { value: entry.value.trim(), where: `${basename(dynamic.value)}:${entry.line}` }
-    const key = entry.key.trim()
-    if (key === 'version') throw s.refuse(setting, 'a dynamic file has its version in its name, not inside')
-    if (!isMembershipKey(key)) throw s.refuse(setting, `${key} does not belong into a dynamic configuration file`)
-    dynamicLines.set(key, setting)
-  }
-  return { ...parseMembership(dynamicLines, multiAddressEnabled), version: versionFromFileName(dynamic.value) }
-}
-
-/** Java reads it once from -D, and the file may override that. */
-function readMultiAddress(s: Settings): boolean {
-  if (s.find('multiAddress.enabled') !== null) return s.boolean('multiAddress.enabled', false)
-  return s.find('multiAddress.enabled', 'property')?.value.toLowerCase() === 'true'
-}
-
-function warnOfVoterCount(s: Settings, voters: number): void {
-  if (voters <= 2) s.warn(s.fileName, `${voters} voters: no server failure will be tolerated, at least 3 are needed`)
-  else if (voters % 2 === 0) s.warn(s.fileName, `${voters} voters tolerate no more failures than ${voters - 1}`)
-}
-
-function readPeerType(s: Settings, membership: Membership, serverId: number | null): Role {
-  const setting = s.find('peerType')
-  const stated = setting === null ? 'participant' : parseRole(setting.value)
-  if (stated === null) throw s.refuse(setting, `peerType=${setting!.value} is neither participant nor observer`)
-  const listed = observersOf(membership).some((member) => member.id === serverId) ? 'observer' : 'participant'
-  if (listed !== stated) {
-    s.warn(
-      setting?.where ?? s.fileName,
-      `peerType ${stated} differs from the server list, which says ${listed} and counts`,
-    )
-  }
-  return listed
-}
-
-function wordsOf(text: string | null): string[] {
-  return (text ?? '')
-    .split(',')
-    .map((word) => word.trim())
-    .filter((word) => word !== '')
 }
 
 function absolute(config: Config): Config {

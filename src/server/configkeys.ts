@@ -71,11 +71,12 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   [
     'file',
     null,
-    'dataDir dataLogDir clientPort clientPortAddress secureClientPort secureClientPortAddress tickTime minSessionTimeout ' +
+    'dataDir dataLogDir clientPort clientPortAddress tickTime minSessionTimeout ' +
       'maxSessionTimeout initLimit syncLimit connectToLearnerMasterLimit maxClientCnxns clientPortListenBacklog ' +
       'autopurge.snapRetainCount autopurge.purgeInterval dynamicConfigFile standaloneEnabled reconfigEnabled electionAlg ' +
       'peerType version metricsProvider.className',
   ],
+  ['file', NO_TLS, 'secureClientPort secureClientPortAddress'],
   [
     'file',
     NO_QUORUM,

@@ -123,6 +123,12 @@ describe('defaults', () => {
     expect(warningsOf('')).toEqual([])
   })
 
+  test('clientPortAddress: none and 0.0.0.0 are every address, an empty one is the loopback', () => {
+    expect(configOf('clientPortAddress=0.0.0.0').clientAddress).toEqual({ host: null, port: 2181 })
+    expect(configOf('clientPortAddress=').clientAddress).toEqual({ host: '127.0.0.1', port: 2181 })
+    expect(configOf('clientPortAddress=::1').clientAddress).toEqual({ host: '::1', port: 2181 })
+  })
+
   test('session limits follow the tick unless set, and -1 counts as not set', () => {
     expect(configOf('tickTime=100\nmaxSessionTimeout=-1\nminSessionTimeout=150')).toMatchObject({
       sessionTimeoutMinMs: 150,
@@ -243,13 +249,25 @@ describe('idle settings get one warning each', () => {
       snapRetainCount: 3,
       commitLogCount: 500,
     })
-    expect(warningsOf('snapCount=1\nautopurge.snapRetainCount=1\ncommitLogCount=10')).toHaveLength(4)
+    expect(warningsOf('snapCount=1\nautopurge.snapRetainCount=1')).toHaveLength(2)
   })
 
   test('X17 settings that give up safety are named at every start', () => {
     expect(warningsOf('skipACL=yes\nforceSync=no').map((warning) => warning.split(':').slice(0, 3).join(':'))).toEqual([
       'zoo.cfg:4: forceSync=no',
       'zoo.cfg:3: skipACL=yes',
+    ])
+  })
+
+  test('what is accepted but not there yet says so: TLS, SASL and x509, Prometheus', () => {
+    const auth = 'org.apache.zookeeper.server.auth.SASLAuthenticationProvider'
+    const prometheus = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
+    expect(
+      warningsOf(`secureClientPort=2281\nauthProvider.1=${auth}\nmetricsProvider.className=${prometheus}`),
+    ).toEqual([
+      'zoo.cfg:4: authProvider.1 has no effect: nobody can authenticate by sasl, which is not supported',
+      'zoo.cfg:5: metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr',
+      'zoo.cfg:3: secureClientPort has no effect: TLS is not supported',
     ])
   })
 
