@@ -318,7 +318,7 @@ export class StateMachine {
     if (parent === NO_NODE) return Err.noNode
     const aclId = tree.acls.intern(buf, this.aclOff, this.aclEnd)
     // Also for a child that is there already, in a snapshot with an older entry of its parent. Java does that for type
-    // create alone, and so ends with a smaller cversion than it had if the child was made by another (ZOOKEEPER-3249).
+    // create alone, and so ends with a smaller cversion than it had if the child was made by another (end of processTxn).
     const cversionNow = tree.cversion(parent)
     if (cversion === -1) cversion = (cversionNow + 1) | 0
     if (cversion > cversionNow) tree.childAdded(parent, cversion, zxid)

@@ -401,10 +401,10 @@ export class Leader {
     const cversion = this.habits.old && random.chance(10) ? -1 : parent.cversion + 1
     const common = { path, data: this.data(), acl: random.pick(ACLS), cversion }
     if (this.habits.stray && random.chance(8)) {
-      // Of what is there, by a transaction from before the parent's present cversion.
+      // Of what is there, by a transaction from before or a little after the parent's present cversion.
       const there = this.existing(model)
       if (!RESERVED.has(there)) {
-        const stale = random.below(model.nodes.get(parentOf(there)!)!.cversion + 1)
+        const stale = random.below(model.nodes.get(parentOf(there)!)!.cversion + 3)
         return { op: 'create', type: 1, ...common, path: there, cversion: stale, ephemeral: false }
       }
     }
