@@ -7,7 +7,7 @@
 
 import { readFileSync } from 'node:fs'
 import { OpCode } from '../../../src/jute/codes.ts'
-import { JUTE_MAX_BUFFER } from '../../../src/jute/input.ts'
+import { JUTE_MAX_BUFFER, readInt } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { writeMultiHeader, writeRequestHeader } from '../../../src/jute/records.ts'
 import type { FieldType, RecordType } from '../../../src/jute/schema.ts'
@@ -44,6 +44,19 @@ export function readCorpus(): Corpus {
         return { name: name!, bytes: Uint8Array.from(Buffer.from(hex ?? '', 'hex')) }
       })
   return { requests: read('requests.txt'), streams: read('streams.txt') }
+}
+
+/**
+ * What makes a Java server exit, or lose its place in the stream: deleteContainer, createTTL and createSession from a
+ * client, and the quota file's own name, in any frame.
+ */
+export function harmsJava(attack: Attack): boolean {
+  if (Buffer.from(attack.bytes).includes('zookeeper_limits')) return true
+  for (let off = 0; off + 12 <= attack.bytes.length; off += 4 + Math.max(0, readInt(attack.bytes, off))) {
+    const op: number = readInt(attack.bytes, off + 8)
+    if (op === OpCode.deleteContainer || op === OpCode.createTTL || op === OpCode.createSession) return true
+  }
+  return false
 }
 
 /** Attack number `index` of a run. One in twelve is on a fresh connection. */
@@ -194,6 +207,11 @@ const BODIES: readonly (readonly [number, string])[] = [
   [OpCode.addWatch, 'AddWatchRequest'],
 ]
 
+/** What multi and multiRead allow. */
+const WRITES = BODIES.filter(([, record]) => /^(Create|CreateTTL|Delete|SetData|CheckVersion)Request$/.test(record))
+const READS = BODIES.filter(([, record]) => /^(GetData|GetChildren)Request$/.test(record))
+
+// biome-ignore format: a table
 const TEXTS = [
   null, '', '/', '/bad', '/bad/a', '/bad/e', 'bad', '//', '/bad/', '/bad//a', '/bad/./a', '/bad/..', '/bad/\0', '/bad/\u0001',
   '/bad/\u007f', '/bad/\ud800', '/bad/\ufff0', '/bad/\ue000', '/bad/\u{1f600}', '/bad/ ', '/bad/\n', '/zookeeper',
@@ -201,7 +219,8 @@ const TEXTS = [
   '/zookeeper/quota/bad/zookeeper_stats', '/zookeeper/quota/zookeeper_limits', '/zookeeper/quota/zookeeper_stats',
   `/bad${'/d'.repeat(3000)}`, `/bad/${'long'.repeat(5000)}`, 'world', 'anyone', 'ip', 'digest', 'auth', 'x509', 'sasl', 'super',
   '10.0.0.0/99', '127.0.0.1', 'a:b', 'a:b:c', ':', 'server.1=x:1:2;3', '1,2,3',
-] // biome-ignore format: a table
+]
+const SANE_PATHS = ['/bad', '/bad/a', '/bad/a', '/bad/b', '/bad/a/c', '/bad/s-', '/bad/e']
 const INTS = [0, 1, -1, 2, 3, 4, 5, 6, 7, 8, 31, 32, 100, 0x7fff_ffff, -0x8000_0000]
 const LONGS = [0, 1, -1, 1000, 0xff_ffff_ffff, 0x100_0000_0000, 2 ** 53 - 1, -(2 ** 53 - 1)]
 
@@ -213,8 +232,8 @@ function invented(random: Random): Sample {
     writeRequestHeader(out, { xid, type })
     const count = random.oneIn(40) ? 400 : random.below(6)
     for (let i = 0; i < count; i++) {
-      const [subType, record] = random.pick(BODIES)
-      writeMultiHeader(out, { type: random.oneIn(20) ? OpCode.multi : subType, done: random.oneIn(50), err: -1 })
+      const [subType, record] = random.pick(random.oneIn(8) ? BODIES : type === OpCode.multi ? WRITES : READS)
+      writeMultiHeader(out, { type: random.oneIn(40) ? OpCode.multi : subType, done: random.oneIn(50), err: -1 })
       writeAny(out, schema.get(record)!, random)
     }
     if (!random.oneIn(6)) writeMultiHeader(out, { type: -1, done: true, err: -1 })
@@ -234,8 +253,15 @@ function writeAny(out: Output, record: RecordType, random: Random): void {
 }
 
 function anyRecord(record: RecordType, random: Random): { [name: string]: unknown } {
+  if (record.name === 'ACL' && !random.oneIn(3)) return { perms: 31, id: { scheme: 'world', id: 'anyone' } }
   const values: { [name: string]: unknown } = {}
-  for (const field of record.fields) values[field.name] = any(field.type, random)
+  for (const { name, type } of record.fields) {
+    const sane = !random.oneIn(3)
+    if (sane && name === 'path') values[name] = random.pick(SANE_PATHS)
+    else if (sane && name === 'flags') values[name] = random.below(4)
+    else if (sane && name === 'version') values[name] = random.below(3) - 1
+    else values[name] = any(type, random)
+  }
   return values
 }
 

@@ -6,9 +6,7 @@
  */
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { OpCode } from '../../../src/jute/codes.ts'
-import { readInt } from '../../../src/jute/input.ts'
-import { type Attack, attackOf, readCorpus } from './attacks.ts'
+import { attackOf, harmsJava, readCorpus } from './attacks.ts'
 import { openSession } from './connection.ts'
 import { besiege, endOf, type Report } from './siege.ts'
 import { ownTarget, remoteTarget, type Target } from './target.ts'
@@ -27,16 +25,6 @@ let target: Target
 let report: Report
 let warmBytes: number | null = null
 let finalBytes: number | null = null
-
-/** deleteContainer, createTTL and createSession from a client, and the quota file's own name, in any frame. */
-function harmsJava(attack: Attack): boolean {
-  if (Buffer.from(attack.bytes).includes('zookeeper_limits')) return true
-  for (let off = 0; off + 12 <= attack.bytes.length; off += 4 + Math.max(0, readInt(attack.bytes, off))) {
-    const op: number = readInt(attack.bytes, off + 8)
-    if (op === OpCode.deleteContainer || op === OpCode.createTTL || op === OpCode.createSession) return true
-  }
-  return false
-}
 
 beforeAll(async () => {
   target = SERVER === undefined ? await ownTarget() : remoteTarget(SERVER)

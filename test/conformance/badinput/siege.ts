@@ -71,7 +71,7 @@ export function endOf(bytes: Uint8Array, fresh: boolean): 'edge' | 'inside' | 'r
 }
 
 /** Whether a request asks to be answered under the xid of notifications: its answer cannot be told from an event. */
-function posesAsEvent(bytes: Uint8Array): boolean {
+export function posesAsEvent(bytes: Uint8Array): boolean {
   for (let off = 0; off + 8 <= bytes.length; off += 4 + readInt(bytes, off)) {
     if (readInt(bytes, off + 4) === Xid.notification) return true
   }
@@ -169,7 +169,7 @@ async function beginSession(options: SiegeOptions, report: Report): Promise<Conn
   return session
 }
 
-function send(connection: Connection, attack: Attack): void {
+export function send(connection: Connection, attack: Attack): void {
   connection.write(attack.bytes.subarray(0, attack.cutAt))
   if (attack.cutAt < attack.bytes.length) setImmediate(() => connection.write(attack.bytes.subarray(attack.cutAt)))
 }
