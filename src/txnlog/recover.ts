@@ -99,6 +99,25 @@ const SNAPSHOT_TRIES_MAX = 100
 
 type Report = (event: RecoverEvent) => void
 
+/**
+ * Makes the version-2 folders, and refuses a pair of folders that was mixed up. The caller may lock them then, before
+ * `recover`, which begins with the same.
+ */
+export async function prepareFolders(
+  disk: Disk,
+  dirs: DataDirs,
+  dirAutocreate: boolean,
+): Promise<{ snapDir: string; logDir: string }> {
+  const snapDir = join(dirs.dataDir, VERSION_DIR)
+  const logDir = join(dirs.dataLogDir, VERSION_DIR)
+  try {
+    await ensureDirs(disk, snapDir, logDir, dirAutocreate)
+  } catch (err) {
+    throw storageError('cannot use the data folders', err)
+  }
+  return { snapDir, logDir }
+}
+
 /** Reads the folders' state. Rejects with StorageError where it cannot be sure of it. */
 export async function recover(
   disk: Disk,
@@ -107,10 +126,8 @@ export async function recover(
   options: RecoverOptions,
   report: Report,
 ): Promise<Recovered> {
-  const snapDir = join(dirs.dataDir, VERSION_DIR)
-  const logDir = join(dirs.dataLogDir, VERSION_DIR)
+  const { snapDir, logDir } = await prepareFolders(disk, dirs, options.dirAutocreate)
   try {
-    await ensureDirs(disk, snapDir, logDir, options)
     const trustEmptyDb = (await takeInitializeMarker(disk, dirs)) || options.dbAutocreate
     for (const name of await removePartialSnapshots(disk, snapDir)) {
       const file = join(snapDir, name)
@@ -118,16 +135,20 @@ export async function recover(
     }
     return await new Recovery(disk, snapDir, logDir, makeState, options, report).run(trustEmptyDb)
   } catch (err) {
-    if (err instanceof StorageError || errorCode(err) === '' || !(err instanceof Error)) throw err
-    throw new StorageError(`cannot read the data folders: ${err.message}`, null, null, err)
+    throw storageError('cannot read the data folders', err)
   }
 }
 
-/** Makes the version-2 folders, and refuses a pair of folders that was mixed up. */
-async function ensureDirs(disk: Disk, snapDir: string, logDir: string, options: RecoverOptions): Promise<void> {
+/** An error of the system as one of storage; others are what they are. */
+function storageError(what: string, err: unknown): unknown {
+  if (err instanceof StorageError || errorCode(err) === '' || !(err instanceof Error)) return err
+  return new StorageError(`${what}: ${err.message}`, null, null, err)
+}
+
+async function ensureDirs(disk: Disk, snapDir: string, logDir: string, dirAutocreate: boolean): Promise<void> {
   for (const dir of new Set([logDir, snapDir])) {
     if (await later<boolean>((got) => disk.isDir(dir, got))) continue
-    if (!options.dirAutocreate) {
+    if (!dirAutocreate) {
       throw new StorageError('missing data folder, and zookeeper.datadir.autocreate is false: create it by hand', dir)
     }
     await laterDone((done) => disk.mkdir(dir, done))
