@@ -48,7 +48,8 @@ export class AclTable {
   private readonly byId: Map<AclId, List>
   private readonly byHash: Map<number, List>
   private readonly openBytes: Uint8Array
-  private idLast: AclId
+  /** The highest id ever given; what is interned from now on is above it. */
+  idLast: AclId
 
   constructor() {
     this.byId = new Map()

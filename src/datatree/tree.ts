@@ -415,6 +415,7 @@ export class DataTree {
 
   /** Takes a reference of the new id, then releases the old one. */
   setAcl(n: NodeId, aclId: number, aversion: number): void {
+    for (const walk of this.walks) walk.onSetAcl(n, aclId)
     this.replaceAcl(n, aclId)
     this.arena.setInt(n, Field.aversion, aversion)
     this.statChanged(n)

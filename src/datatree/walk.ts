@@ -10,12 +10,19 @@
  * tree grows. A removed znode hands its place to its predecessor (`onRemove`). A level with a cursor has a znode, hence
  * its parents live and the path above it still holds.
  *
- * `Flag.walked` in a record says that a cursor may point there; it spares `remove` the look. It may stand for nothing:
- * it is not cleared where other walks are under way.
+ * A snapshot's ACL table is written before its nodes, in the same breath as the first step. A node that has a younger
+ * list by its turn would name an id that the snapshot lacks, and Java dies of that during replay (ZOOKEEPER-4846). So
+ * one that was given such a list is written with the one it had before, and one that was created with it is left out,
+ * with all below it, which is as young: the log has both. An id that is in use and was there when the table was written
+ * is in the table, since ids never come back.
+ *
+ * `Flag.walked` in a record says that a walk may hold something about it; it spares `remove` the look. It may stand for
+ * nothing: it is not cleared where other walks are under way.
  */
 
 import { assert } from '../jute/assert.ts'
 import { Output } from '../jute/output.ts'
+import type { AclId } from './acl.ts'
 import { Field, Flag, NO_NODE, type NodeId, ROOT } from './node.ts'
 import type { DataTree } from './tree.ts'
 
@@ -28,6 +35,10 @@ export class TreeWalk {
   /** Per level, how many bytes of `path` lead to the parent of its znodes. */
   private readonly pathLengths: number[]
   private readonly path: Output
+  /** The last ACL id that the snapshot's table can hold; anything goes before the first step. */
+  private aclIdMax: AclId
+  /** What znodes not yet written had before they were given a younger list. */
+  private readonly aclsBefore: Map<NodeId, AclId>
   private closed: boolean
 
   constructor(tree: DataTree) {
@@ -35,6 +46,8 @@ export class TreeWalk {
     this.cursors = []
     this.pathLengths = []
     this.path = new Output(256)
+    this.aclIdMax = Number.MAX_SAFE_INTEGER
+    this.aclsBefore = new Map()
     this.closed = false
     tree.walks.push(this)
     if (tree.nodeCount > 0) this.push(ROOT, 0)
@@ -45,9 +58,11 @@ export class TreeWalk {
    * there was none left, and nothing was appended; the walk is closed then.
    */
   next(out: Output): boolean {
+    if (this.aclIdMax === Number.MAX_SAFE_INTEGER) this.aclIdMax = this.tree.acls.idLast
     const n = this.step()
     if (n === NO_NODE) return false
     const arena = this.tree.arena
+    const aclId = this.aclIdOf(n)
     const above = this.pathLengths[this.pathLengths.length - 1]!
     this.path.pos = above
     if (n !== ROOT) {
@@ -61,11 +76,10 @@ export class TreeWalk {
     }
     out.bufferOf(this.path.buf, 0, this.path.pos)
     this.tree.writeData(n, out)
-    const aclId = arena.int(n, Field.acl)
     out.words(aclId >> 31, aclId)
     arena.writeStatPersisted(n, out)
 
-    this.point(this.cursors.length - 1, n === ROOT ? NO_NODE : this.before(n))
+    this.advance()
     this.push(this.lastChild(n), this.path.pos)
     return true
   }
@@ -75,6 +89,7 @@ export class TreeWalk {
     this.closed = true
     for (let level = 0; level < this.cursors.length; level++) this.point(level, NO_NODE)
     this.cursors.length = 0
+    this.aclsBefore.clear()
     const at = this.tree.walks.indexOf(this)
     assert(at >= 0, 'walk closed twice')
     this.tree.walks.splice(at, 1)
@@ -84,18 +99,46 @@ export class TreeWalk {
   onRemove(n: NodeId): void {
     const level = this.cursors.indexOf(n)
     if (level >= 0) this.point(level, this.before(n))
+    this.aclsBefore.delete(n)
   }
 
-  /** The znode to write now; finished levels are dropped. */
+  /** The tree is about to give `n` this list. */
+  onSetAcl(n: NodeId, aclId: AclId): void {
+    const before = this.tree.aclId(n)
+    if (aclId <= this.aclIdMax || before > this.aclIdMax || this.aclsBefore.has(n)) return
+    this.aclsBefore.set(n, before)
+    this.tree.arena.setFlags(n, 0, Flag.walked)
+  }
+
+  /** The znode to write now; finished levels are dropped, and those too young are passed over. */
   private step(): NodeId {
     while (this.cursors.length > 0) {
       const n = this.cursors[this.cursors.length - 1]!
-      if (n !== NO_NODE) return n
-      this.cursors.pop()
-      this.pathLengths.pop()
+      if (n === NO_NODE) {
+        this.cursors.pop()
+        this.pathLengths.pop()
+      } else if (this.tree.aclId(n) > this.aclIdMax && !this.aclsBefore.has(n)) {
+        this.advance()
+      } else {
+        return n
+      }
     }
     this.close()
     return NO_NODE
+  }
+
+  private aclIdOf(n: NodeId): AclId {
+    const aclId = this.tree.aclId(n)
+    if (this.aclsBefore.size === 0) return aclId
+    const before = this.aclsBefore.get(n) ?? aclId
+    this.aclsBefore.delete(n)
+    return aclId > this.aclIdMax ? before : aclId
+  }
+
+  /** On the level walked now, goes on to the next znode. */
+  private advance(): void {
+    const n = this.cursors[this.cursors.length - 1]!
+    this.point(this.cursors.length - 1, n === ROOT ? NO_NODE : this.before(n))
   }
 
   private push(first: NodeId, pathLength: number): void {

@@ -179,6 +179,71 @@ describe('a walk over a tree that changes', () => {
     t.check()
   })
 
+  describe('and gets ACLs that are younger than the snapshot and its table', () => {
+    const young = (t: DataTree): number => t.acls.internEntries([{ perms: 1, scheme: 'ip', id: `${t.acls.idLast}` }])
+    const aclOf = (t: DataTree, changes: Record<number, () => void>): Record<string, bigint> => {
+      const seen: Record<string, bigint> = {}
+      const out = new Output()
+      const walk = t.walk()
+      for (let step = 0; ; step++) {
+        changes[step]?.()
+        out.clear()
+        if (!walk.next(out)) break
+        const entry = readEntry(out.copy())
+        seen[entry.path] = entry.aclId
+      }
+      t.check()
+      for (const p of zookeeper) delete seen[p]
+      return seen
+    }
+
+    test('writes znodes with the list they had when the table was written', () => {
+      const t = tree('/a', '/b', '/c', '/d')
+      t.setAcl(find(t, '/a'), young(t), 1) // 2
+      const changes = {
+        // the table is written with the first step, not when the walk is made
+        0: () => t.setAcl(find(t, '/b'), young(t), 1), // 3
+        1: () => {
+          t.setAcl(find(t, '/a'), young(t), 2)
+          t.setAcl(find(t, '/a'), young(t), 3)
+          t.acls.acquire(3)
+          t.setAcl(find(t, '/b'), young(t), 2)
+          t.setAcl(find(t, '/b'), 3, 3)
+          t.acls.release(3)
+          t.setAcl(find(t, '/c'), young(t), 1)
+          t.setAcl(ROOT, young(t), 1)
+        },
+      }
+      expect(aclOf(t, changes)).toEqual({ '': -1n, '/a': 2n, '/b': 3n, '/c': -1n, '/d': -1n })
+      expect(t.acls.has(2)).toBe(false)
+    })
+
+    test('leaves out znodes that were created with them, and all below', () => {
+      const t = tree('/p')
+      const changes = {
+        1: () => {
+          create(t, '/p/new', { aclId: young(t) })
+          create(t, '/p/new/below')
+          create(t, '/p/old')
+        },
+      }
+      expect(aclOf(t, changes)).toEqual({ '': -1n, '/p': -1n, '/p/old': -1n })
+    })
+
+    test('forgets a znode that is removed, whose record another may get', () => {
+      const t = tree('/p', '/p/a')
+      const changes = {
+        1: () => {
+          t.setAcl(find(t, '/p/a'), young(t), 1)
+          const n = find(t, '/p/a')
+          remove(t, '/p/a')
+          expect(create(t, '/p/b', { aclId: young(t) })).toBe(n)
+        },
+      }
+      expect(aclOf(t, changes)).toEqual({ '': -1n, '/p': -1n })
+    })
+  })
+
   test('is over when the tree is cleared', () => {
     const t = tree('/a')
     const walk = t.walk()
