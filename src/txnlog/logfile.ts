@@ -10,8 +10,9 @@
  *
  *   end      nothing, or only zeros
  *   torn     a write that a crash cut short. Either it stops inside its first record, before the end mark, with only
- *            zeros behind; or whole sectors of that record are still zero, because the disk had stored later ones of
- *            the same write first (`hole`). None of it was ever synced, so none of it was acknowledged.
+ *            zeros behind; or whole sectors of that record (or of the header) are still zero, because the disk had
+ *            stored later ones of the same write first (`hole`). None of it was ever synced, so none of it was
+ *            acknowledged. A hole with more bytes behind it than one write has is damage.
  *   damage   anything else: bytes changed after they were written. A record with its end mark or later bytes in place
  *            and no empty sector is not a torn write, nor is one whose checksum fits a shorter entry than its length
  *            says.
@@ -32,6 +33,9 @@ export const RECORD_OVERHEAD_BYTES = 13
 export const TXN_HEADER_BYTES = 32
 /** The zxid's place in an entry. */
 export const ENTRY_ZXID_OFFSET = 12
+
+/** A writer syncs after this many bytes and the entry that exceeded them, so no more can be torn at once. */
+export const GROUP_BYTES_MAX = 1024 * 1024
 
 const END_MARK = 0x42
 const PREFIX_BYTES = 12
@@ -214,12 +218,21 @@ export class LogScanner {
     this.heldBytes = bytes
   }
 
-  private judgeHeader(tail: (kind: LogTailKind, reason: string) => LogTail): LogTail {
+  private judgeHeader(tail: (kind: LogTailKind, reason: string, hole?: boolean) => LogTail): LogTail {
     if (this.offsetUsed === 0) return tail(this.offsetPushed === 0 ? 'end' : 'torn', 'the file has no header')
     if (this.offsetUsed < LOG_HEADER_BYTES && isHeaderPrefix(this.held, this.offsetUsed)) {
       return tail('torn', 'the header is cut short')
     }
+    const sector = Math.min(SECTOR_BYTES, this.heldBytes)
+    if (this.holeFits(this.offsetUsed) && lastUsed(this.held, 0, sector) === 0) {
+      return tail('torn', 'the first sector was never written', true)
+    }
     return tail('damage', 'not the header of a transaction log')
+  }
+
+  /** Whether `used` bytes can be one unsynced write; doubled for writers that group more than we do. */
+  private holeFits(used: number): boolean {
+    return used <= 2 * GROUP_BYTES_MAX + this.lengthMax
   }
 
   /** `used`: bytes from the first bad record's start to the last byte in the file that is not zero. */
@@ -237,7 +250,7 @@ export class LogScanner {
         ? tail('damage', `a record's length (${length}) is wrong: its checksum fits a shorter entry`)
         : tail('torn', 'a record is cut short')
     }
-    if (hasEmptySector(held, this.heldBytes, this.offset, recordBytes)) {
+    if (this.holeFits(used) && hasEmptySector(held, this.heldBytes, this.offset, recordBytes)) {
       return tail('torn', 'sectors of a record were never written', true)
     }
     if (length < TXN_HEADER_BYTES) return tail('damage', `a record claims ${length} bytes`)

@@ -2,7 +2,7 @@
  * The transaction log of one server: appended by the turn, durable in groups.
  *
  * One write and fdatasync is in flight at a time; all that is appended meanwhile is the next group, and it starts by
- * itself when the first ends. No delay is ever added. `append` frames the entry into the open group's buffer, its only
+ * itself when the first ends; one that outgrows a MiB is followed by another. No delay is ever added. `append` frames the entry into the open group's buffer, its only
  * copy; two buffers take turns.
  *
  * Invariants: zxids grow, without a hole inside an epoch. `onDurable` speaks only of what a power loss cannot take: the
@@ -22,7 +22,7 @@ import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
 import { epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import type { Disk, DiskFile, Done } from './disk.ts'
-import { frameRecord, LOG_HEADER_BYTES, RECORD_OVERHEAD_BYTES, writeLogHeader } from './logfile.ts'
+import { frameRecord, GROUP_BYTES_MAX, LOG_HEADER_BYTES, RECORD_OVERHEAD_BYTES, writeLogHeader } from './logfile.ts'
 import { logName } from './names.ts'
 
 export interface TxnLogOptions {
@@ -97,7 +97,7 @@ export class TxnLog {
   private file: OpenFile | null
   /** The group that takes appends. */
   private open: Group | null
-  /** Groups closed by a roll, in order, ahead of the open one. */
+  /** Groups closed by a roll or by their size, in order, ahead of the open one. */
   private readonly sealed: Group[]
   private inFlight: Group | null
   private spare: Uint8Array | null
@@ -161,6 +161,7 @@ export class TxnLog {
     group.zxidLast = zxid
     this.zxidLast = zxid
     this.bytesWritten += bytes
+    if (group.bytes >= GROUP_BYTES_MAX) this.sealOpen()
   }
 
   /** Starts the write of what was appended, if none is in flight. */
@@ -242,11 +243,14 @@ export class TxnLog {
   }
 
   private nextFile(): void {
-    if (this.open !== null) {
-      this.sealed.push(this.open)
-      this.open = null
-    }
+    this.sealOpen()
     this.rollNext = true
+  }
+
+  private sealOpen(): void {
+    if (this.open === null) return
+    this.sealed.push(this.open)
+    this.open = null
   }
 
   private put(group: Group): void {

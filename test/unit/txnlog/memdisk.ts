@@ -1,8 +1,8 @@
 /**
  * A disk in memory that keeps apart what was written, what was synced, and which names were synced.
  *
- * Every operation is one step; `crashAfter(n)` lets n more steps happen and then nothing ever answers again. What is
- * left is decided by `afterPowerLoss` (each unsynced sector and name survives or not, by the given random source) or
+ * Every operation is one step; `crashAfter(n)` lets n more steps happen and then nothing ever answers again (of a
+ * write that comes next, a part may have happened). What is left is decided by `afterPowerLoss` (each unsynced sector and name survives or not, by the given random source) or
  * `afterKill` (all that was written is there).
  */
 
@@ -30,7 +30,10 @@ export class MemDisk implements Disk {
   readonly trace: string[]
   /** Says which step fails with which error. */
   fault: Fault
+  /** Resolves at the crash. */
+  readonly whenCrashed: Promise<'crashed'>
   private stepsLeft: number
+  private tellCrashed: (value: 'crashed') => void
   private readonly folders: Map<string, Folder>
   private readonly open_: Map<DiskFile, { inode: Inode; path: string }>
   private nextFile: number
@@ -41,6 +44,10 @@ export class MemDisk implements Disk {
     this.trace = []
     this.fault = () => null
     this.stepsLeft = Number.POSITIVE_INFINITY
+    this.tellCrashed = () => {}
+    this.whenCrashed = new Promise((resolve) => {
+      this.tellCrashed = resolve
+    })
     this.folders = new Map()
     this.open_ = new Map()
     this.nextFile = 3
@@ -134,14 +141,23 @@ export class MemDisk implements Disk {
     const { inode, path } = this.open_.get(file)!
     let end = pos
     for (const part of parts) end += part.length
-    this.step('write', path, forget(done), () => {
-      if (end > inode.live.length) inode.live = resized(inode.live, end)
+    const put = (bytesMax: number): void => {
+      const stop = Math.min(end, pos + bytesMax)
+      if (stop > inode.live.length) inode.live = resized(inode.live, stop)
       let at = pos
       for (const part of parts) {
-        inode.live.set(part, at)
+        if (at < stop) inode.live.set(part.subarray(0, stop - at), at)
         at += part.length
       }
-    })
+    }
+    this.step(
+      'write',
+      path,
+      forget(done),
+      () => put(end - pos),
+      // A process killed inside the call has written some of it.
+      () => put((this.steps * 7919) % (end - pos + 1)),
+    )
   }
 
   sync(file: DiskFile, done: Done): void {
@@ -237,10 +253,11 @@ export class MemDisk implements Disk {
     return this.nextFile++
   }
 
-  private step<T>(name: string, path: string, got: Got<T>, run: () => T): void {
+  private step<T>(name: string, path: string, got: Got<T>, run: () => T, runInPart: () => void = () => {}): void {
     setImmediate(() => {
       if (this.stepsLeft-- <= 0) {
-        this.stepsLeft = -1
+        if (this.stepsLeft === -1) runInPart()
+        this.tellCrashed('crashed')
         return
       }
       this.steps++
