@@ -140,7 +140,8 @@ class Campaign {
     const model = await this.prepare(client, round)
     const ghosts = await Ghosts.raise(args.port, `/kill/r${round}/ghosts`)
     const killAfterMs = 20 + this.random.below(600)
-    const secondKillMs = this.random.next() < 0.25 ? this.random.below(700) : null
+    const again = this.random.next() < 0.25
+    const secondKillMs = again ? this.random.below(this.random.next() < 0.6 ? 200 : 700) : null
 
     for (const worker of this.workers) worker.tell({ round, seed: args.seed })
     await sleep(killAfterMs)
@@ -175,6 +176,7 @@ class Campaign {
     const reader = await WireClient.connect({ port: args.port })
     const servingSince = Date.now()
     await ghosts.check(reader, thorough, fail)
+    for (const worker of this.workers) worker.tell({ collect: true })
     const answers = await Promise.all(this.workers.map((worker) => worker.answer()))
     // The Java server may leave a connection unanswered that came while it started; kazoo then waits for its timeout.
     const backMs = Date.now() - servingSince

@@ -1,8 +1,9 @@
 """Concurrent writers on kazoo, for kill.mjs.
 
 One process, several sessions. A command per line on standard input:
-  {"round": 7, "seed": 1}   every session writes until the connection breaks, then waits until it is back and every
-                            request has its outcome; one line with all of them goes to standard output
+  {"round": 7, "seed": 1}   every session writes until the connection breaks
+  {"collect": true}         comes next: when every session is back and every request has its outcome, one line with
+                            all of them goes to standard output
   {"close": true}           every session is closed; the process ends
 
 An outcome is "ok" (acknowledged), "refused" (the server answered with an error: nothing may have happened) or "unknown"
@@ -242,6 +243,7 @@ def main():
             t.start()
         for t in threads:
             t.join()
+        sys.stdin.readline()  # the server is up for good now; before, it may still be killed while it starts
         for s in sessions:
             settle(s)
         tell({
