@@ -100,7 +100,8 @@ export async function fetchNodeClient() {
   return cached('node', versions.npm['node-zookeeper-client'], manifest, async (tmp) => {
     writeFileSync(join(tmp, 'package.json'), manifest)
     await runToEnd('npm', ['install', '--silent', '--no-audit', '--no-fund', '--ignore-scripts'], { cwd: tmp })
-    if (!readdirSync(join(tmp, 'node_modules')).includes('node-zookeeper-client')) throw new Error('npm brought nothing')
+    if (!readdirSync(join(tmp, 'node_modules')).includes('node-zookeeper-client'))
+      throw new Error('npm brought nothing')
   })
 }
 

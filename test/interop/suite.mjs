@@ -146,5 +146,8 @@ async function answer(what, target) {
 }
 
 function oneLine(text) {
-  return text.trim().replace(/\s*\n\s*/g, ' | ').slice(-3000)
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, ' | ')
+    .slice(-3000)
 }

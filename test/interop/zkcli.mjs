@@ -36,7 +36,10 @@ const oneShots = [
   { args: ['getAcl', '/cli/ttl'], expect: /\n'world,'anyone\n: r\n/ },
   { args: ['set', '/cli/ttl', 'x'], code: 1, expect: /Insufficient permission : \/cli\/ttl/ },
   { args: ['setquota', '-n', '2', '/cli/box'], expect: /\n/ },
-  { args: ['listquota', '/cli/box'], expect: /Output quota for \/cli\/box count=2,bytes=-1.*\n.*stat.* \/cli\/box count=1,bytes=0/s },
+  {
+    args: ['listquota', '/cli/box'],
+    expect: /Output quota for \/cli\/box count=2,bytes=-1.*\n.*stat.* \/cli\/box count=1,bytes=0/s,
+  },
   { args: ['delquota', '/cli/box'], expect: /\n/ },
   { args: ['delete', '/cli/seq-0000000000'], expect: /\n/ },
   { args: ['delete', '/cli'], code: 1, expect: /Node not empty: \/cli/ },
@@ -108,5 +111,8 @@ function runCommand(args, input) {
 }
 
 function shorten(text) {
-  return text.trim().replace(/\s*\n\s*/g, ' | ').slice(-1500)
+  return text
+    .trim()
+    .replace(/\s*\n\s*/g, ' | ')
+    .slice(-1500)
 }
