@@ -8,6 +8,7 @@
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { assert } from '../jute/assert.ts'
 import { FrameReader } from '../jute/frame.ts'
 import { readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
@@ -31,6 +32,7 @@ export interface ClientsOptions {
 
 export interface ClientsHost {
   nowMs(): number
+  wallMs(): number
   serving(): boolean
   view(): ServerView
   info(message: string, fields: Record<string, unknown>): void
@@ -147,7 +149,7 @@ export class Clients implements ConnectionHost {
   /** Bits of interest in a connection's socket: 1 read, 4 write. */
   interestOf(conn: Connection): number {
     const client = this.byId[conn.connId]
-    if (client === undefined || client.conn !== conn) return 0
+    if (client === undefined || client.conn !== conn || client.phase === 'word') return 0
     return (client.stopped ? 0 : 1) | (client.socket.writableNeedDrain ? 4 : 0)
   }
 
@@ -163,7 +165,7 @@ export class Clients implements ConnectionHost {
       return
     }
     const connId = this.freeIds.pop() ?? this.byId.length
-    const conn = new Connection(connId, address, socket.remotePort ?? 0, this, nowMs)
+    const conn = new Connection(connId, address, socket.remotePort ?? 0, this, nowMs, this.host.wallMs())
     const frames = new FrameReader(this.options.juteMaxBufferBytes, (buf, off, end) =>
       this.onFrame(client, buf, off, end),
     )
@@ -281,7 +283,8 @@ export class Clients implements ConnectionHost {
   // ------------------------------------------------------------------ output
 
   borrowOutput(conn: Connection): Output {
-    const client = this.byId[conn.connId]!
+    const client = this.byId[conn.connId]
+    assert(client !== undefined && client.conn === conn, 'output of a connection that is gone')
     if (client.out === null) {
       client.out = this.spareOutputs.pop() ?? new Output(4096)
       this.dirty.push(client)
@@ -399,10 +402,14 @@ export class Clients implements ConnectionHost {
     client.conn.stats.received++
     const slices = answerFourLetter(word, extra, this.host.view(), this.options.fourLetterWords)
     const { socket } = client
+    let first = true
     const next = (): void => {
       for (;;) {
-        const slice = slices?.next()
+        // A long listing goes on over several turns; the server may have stopped serving meanwhile.
+        const slice = this.host.serving() || first ? slices?.next() : undefined
+        first = false
         if (slice === undefined || slice.done === true) {
+          this.metrics.packetsSent++
           client.phase = 'ending'
           this.end(client)
           return

@@ -64,7 +64,8 @@ export class Pending {
 
 /** What `cons` and `stat` show of a connection. Java: ServerCnxn's statistics. */
 export class ConnectionStats {
-  establishedMs: number
+  /** Since 1970. */
+  readonly establishedMs: number
   received: number
   sent: number
   lastType: number | null
@@ -150,12 +151,20 @@ export class Connection implements SessionOwner {
   private tail: Pending | null
   lastHeardMs: number
 
-  constructor(connId: number, remoteHost: string, remotePort: number, host: ConnectionHost, nowMs: number) {
+  /** `wallMs`: when it was accepted, for the listings. */
+  constructor(
+    connId: number,
+    remoteHost: string,
+    remotePort: number,
+    host: ConnectionHost,
+    nowMs: number,
+    wallMs: number,
+  ) {
     this.connId = connId
     this.remoteHost = remoteHost
     this.remotePort = remotePort
     this.host = host
-    this.stats = new ConnectionStats(nowMs)
+    this.stats = new ConnectionStats(wallMs)
     this.out = null
     this.session = null
     this.ids = [{ scheme: 'ip', id: remoteHost }]

@@ -78,6 +78,7 @@ class StandaloneServer {
     this.clients = new Clients(
       {
         nowMs,
+        wallMs,
         serving: () => this.running !== null,
         view: () => view,
         info: (message, fields) => logger.debug(fields, message),

@@ -99,8 +99,8 @@ export class Pipeline {
     this.largeBytes = 0
     this.host = host
     this.options = options
-    this.prep = new Prep(state, auth, options)
-    this.reads = new Reads(state, auth, options.juteLengthMax)
+    this.prep = new Prep(state, auth, metrics.writePerNamespace, options)
+    this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options.juteLengthMax)
     this.inflight = []
     this.inflightHead = 0
     this.txn = new Output(4096)
@@ -120,6 +120,8 @@ export class Pipeline {
     let hi: number
     let lo: number
     let password: Uint8Array | null
+    this.metrics.packetsReceived++
+    conn.stats.received++
     try {
       input.int() // protocolVersion
       lastZxidSeen = input.long()
@@ -358,7 +360,10 @@ export class Pipeline {
   /** This server has no SASL login: what a server without one answers is success and a null token. */
   private sasl(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
     try {
-      new Input(buf, off, end, this.options.juteLengthMax).buffer()
+      if (new Input(buf, off, end, this.options.juteLengthMax).buffer() === null) {
+        conn.closeNow('sasl packet without a token') // as Java, which stumbles over the null
+        return false
+      }
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       conn.closeNow(`malformed sasl packet: ${err.message}`)

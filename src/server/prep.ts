@@ -19,7 +19,16 @@ import type { Auth, AuthId } from './auth.ts'
 import { ChangeRecord, OutstandingChanges } from './outstanding.ts'
 import { hasNul, isSpecialPath, isValidPath, lastSlash, pathHash, pathKey } from './paths.ts'
 import { QuotaGate } from './quotagate.ts'
-import { decodeMulti, decodeWriteOp, isEphemeralMode, isSequentialMode, isTtlMode, WriteOp } from './writeop.ts'
+import type { NamespaceSummaries } from './summaries.ts'
+import {
+  decodeMulti,
+  decodeWriteOp,
+  isEphemeralMode,
+  isSequentialMode,
+  isTtlMode,
+  NullAclError,
+  WriteOp,
+} from './writeop.ts'
 
 export interface PrepOptions {
   readonly extendedTypes: boolean
@@ -53,6 +62,7 @@ export class Prep {
   private readonly auth: Auth
   private readonly options: PrepOptions
   private readonly quota: QuotaGate
+  private readonly namespaces: NamespaceSummaries
   private readonly input: Input
   private readonly op: WriteOp
   private readonly path: Output
@@ -60,10 +70,11 @@ export class Prep {
   private digestHi: number
   private digestLo: number
 
-  constructor(state: StateMachine, auth: Auth, options: PrepOptions) {
+  constructor(state: StateMachine, auth: Auth, namespaces: NamespaceSummaries, options: PrepOptions) {
     this.state = state
     this.auth = auth
     this.options = options
+    this.namespaces = namespaces
     this.outstanding = new OutstandingChanges(state.tree)
     this.quota = new QuotaGate(state.quotas, options.enforceQuota)
     this.zxidLast = state.zxidLast
@@ -90,7 +101,7 @@ export class Prep {
       else if (type !== OpCode.closeSession && type !== OpCode.createSession) decodeWriteOp(type, input, this.op)
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
-      if (type !== OpCode.multi) return -1
+      if (type !== OpCode.multi || err instanceof NullAclError) return -1
       undecodable = true
     }
     if (this.outstanding.count === 0) {
@@ -223,6 +234,7 @@ export class Prep {
     node.dataCrc = this.dataCrc(path.buf, path.pos, buf, op)
     this.change(node, zxid)
 
+    this.namespaces.add(path.buf, 0, path.pos, path.pos + Math.max(op.dataLength, 0))
     out.bufferOf(path.buf, 0, path.pos)
     writeData(out, op)
     out.raw(this.state.tree.acls.bytes(aclId))
@@ -245,6 +257,7 @@ export class Prep {
     if (op.version !== -1 && op.version !== node.version) return Err.badVersion
     if (node.children > 0) return Err.notEmpty
     this.remove(node, parent, zxid)
+    this.namespaces.add(buf, op.pathOff, op.pathEnd, op.pathLength)
     out.bufferOf(buf, op.pathOff, op.pathEnd)
     return Err.ok
   }
@@ -296,6 +309,7 @@ export class Prep {
     node.dataLength = op.dataLength
     node.dataCrc = this.dataCrc(node.path, node.path.length, buf, op)
     this.change(node, zxid)
+    this.namespaces.add(buf, op.pathOff, op.pathEnd, op.pathLength + Math.max(op.dataLength, 0))
     out.bufferOf(buf, op.pathOff, op.pathEnd)
     writeData(out, op)
     out.int(node.version)
@@ -348,6 +362,7 @@ export class Prep {
   private multi(request: WriteRequest, ops: WriteOp[], zxid: Zxid, nowMs: number, out: Output): number {
     const { digestHi, digestLo } = this
     let failed: number = Err.ok
+    for (const op of ops) if (op.pathLength < 0) return Err.marshallingError
     out.int(ops.length)
     for (const op of ops) {
       const at = out.pos

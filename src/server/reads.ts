@@ -11,24 +11,38 @@ import type { NodeId } from '../datatree/tree.ts'
 import { AddWatchMode, Err, EventType, OpCode, Perm, STATE_SYNC_CONNECTED, WatcherType } from '../jute/codes.ts'
 import { Input, ProtocolError } from '../jute/input.ts'
 import type { Output } from '../jute/output.ts'
-import { textToBytes } from '../jute/text.ts'
+import { decodeText, textToBytes } from '../jute/text.ts'
 import type { Auth, AuthId } from './auth.ts'
 import type { Connection } from './connection.ts'
 import { hasNul, NULL_PATH } from './paths.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
+import type { NamespaceSummaries } from './summaries.ts'
+import { decodeMulti } from './writeop.ts'
+
+export interface ReadsHost {
+  warn(message: string, fields: Record<string, unknown>): void
+}
+
+/** What one multiRead may answer with. A request of some bytes a znode can ask for gigabytes; Java would try. */
+const MULTI_READ_BYTES_MAX = 16 * 1024 * 1024
+const STAT_BYTES = 68
 
 export class Reads {
   private readonly state: StateMachine
   private readonly auth: Auth
+  private readonly namespaces: NamespaceSummaries
+  private readonly host: ReadsHost
   private readonly input: Input
   /** The path just read: offsets into the request. */
   private pathBuf: Uint8Array
   private pathOff: number
   private pathEnd: number
 
-  constructor(state: StateMachine, auth: Auth, juteLengthMax: number) {
+  constructor(state: StateMachine, auth: Auth, namespaces: NamespaceSummaries, host: ReadsHost, juteLengthMax: number) {
     this.state = state
     this.auth = auth
+    this.namespaces = namespaces
+    this.host = host
     this.input = new Input(new Uint8Array(0), 0, 0, juteLengthMax)
     this.pathBuf = NULL_PATH
     this.pathOff = 0
@@ -78,12 +92,14 @@ export class Reads {
         return this.getChildren(conn, type, ids, out)
       case OpCode.ping:
         return Err.ok
-      case OpCode.sync: {
-        const length = this.input.length()
-        if (length < 0) out.int(-1)
-        else out.bufferOf(this.input.buf, this.input.off, this.input.off + length)
+      case OpCode.sync:
+        if (this.readNullablePath()) {
+          this.canonicalPath()
+          out.bufferOf(this.pathBuf, this.pathOff, this.pathEnd)
+        } else {
+          out.int(-1)
+        }
         return Err.ok
-      }
       case OpCode.getACL:
         return this.getAcl(ids, out)
       case OpCode.getAllChildrenNumber: {
@@ -133,6 +149,26 @@ export class Reads {
     return true
   }
 
+  /**
+   * Where a path is given back or kept under its name, it is what Java makes of it: malformed UTF-8 read as U+FFFD,
+   * and what lies beyond the basic plane written as two surrogates. No znode has such a name.
+   */
+  private canonicalPath(): void {
+    for (let at = this.pathOff; at < this.pathEnd; at++) {
+      if (this.pathBuf[at]! < 0x80) continue
+      if (this.pathBuf === NULL_PATH) return
+      this.pathBuf = textToBytes(decodeText(this.pathBuf, this.pathOff, this.pathEnd))
+      this.pathOff = 0
+      this.pathEnd = this.pathBuf.length
+      return
+    }
+  }
+
+  private countRead(bytes: number): void {
+    const { pathBuf, pathOff, pathEnd } = this
+    this.namespaces.add(pathBuf, pathOff, pathEnd, pathEnd - pathOff + bytes + STAT_BYTES)
+  }
+
   /** The znode at the path if it is there and `perm` is granted; else an error code. */
   private readable(ids: readonly AuthId[], perm: number): NodeId {
     const { tree } = this.state
@@ -149,6 +185,7 @@ export class Reads {
     if (watch) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)
     this.state.tree.writeData(node, out)
     this.state.tree.writeStat(node, out)
+    this.countRead(Math.max(this.state.tree.dataLength(node), 0))
     return Err.ok
   }
 
@@ -158,9 +195,11 @@ export class Reads {
     if (hasNul(this.pathBuf, this.pathOff, this.pathEnd)) return Err.badArguments
     const node = this.readable(ids, Perm.read)
     if (node === Err.noAuth) return node
+    if (watch && node < 0) this.canonicalPath()
     if (watch) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)
     if (node < 0) return node
     this.state.tree.writeStat(node, out)
+    this.countRead(0)
     return Err.ok
   }
 
@@ -170,7 +209,9 @@ export class Reads {
     const node = this.readable(ids, Perm.read)
     if (node < 0) return node
     if (watch) this.state.watches.addChild(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)
+    const start = out.pos
     this.state.tree.writeChildren(node, out)
+    this.countRead(out.pos - start - 4 - 4 * this.state.tree.numChildren(node))
     if (type === OpCode.getChildren2) this.state.tree.writeStat(node, out)
     return Err.ok
   }
@@ -209,6 +250,7 @@ export class Reads {
 
   private addWatch(conn: Connection, out: Output): number {
     this.readNullablePath()
+    this.canonicalPath()
     const mode = this.input.int()
     const { watches } = this.state
     if (mode === AddWatchMode.persistent) {
@@ -224,6 +266,7 @@ export class Reads {
 
   private knownWatch(conn: Connection, type: number): number {
     this.readNullablePath()
+    this.canonicalPath()
     const watcherType = this.input.int()
     if (watcherType < WatcherType.children || watcherType > WatcherType.persistentRecursive) return Err.marshallingError
     const { watches } = this.state
@@ -234,21 +277,24 @@ export class Reads {
     return known ? Err.ok : Err.noWatcher
   }
 
-  /** Each sub-operation answers or fails by itself; the header says 0 unless the request itself makes no sense. */
+  /**
+   * Each sub-operation answers or fails by itself; the header says 0 unless the request itself makes no sense. Where
+   * Java gives up on the way it sends an error code and what it has.
+   */
   private multiRead(xid: number, ids: readonly AuthId[], out: Output): number {
-    const { input } = this
+    const { input, state } = this
     const body = input.off
+    const start = beginReply(out, xid, state.zxidLast, 0)
+    let refused: boolean
     try {
-      this.checkMultiRead()
+      refused = this.isMultiWrite()
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
-      endReply(out, beginReply(out, xid, this.state.zxidLast, 0), Err.marshallingError)
+      endReply(out, start, Err.marshallingError)
       return Err.marshallingError
     }
     input.off = body
-    const start = beginReply(out, xid, this.state.zxidLast, 0)
-    let err: number = Err.ok
-    for (;;) {
+    while (!refused) {
       const type = input.int()
       const done = input.bool()
       input.int()
@@ -256,7 +302,7 @@ export class Reads {
       const nullPath = !this.readNullablePath()
       input.bool() // the watch flag has no effect here
       if (nullPath) {
-        err = Err.marshallingError // Java gives up here, but sends what it has
+        refused = true
         break
       }
       const node = this.readable(ids, Perm.read)
@@ -264,27 +310,38 @@ export class Reads {
       if (node < 0) {
         out.int(node)
       } else if (type === OpCode.getData) {
-        this.state.tree.writeData(node, out)
-        this.state.tree.writeStat(node, out)
+        state.tree.writeData(node, out)
+        state.tree.writeStat(node, out)
       } else {
-        this.state.tree.writeChildren(node, out)
+        state.tree.writeChildren(node, out)
+      }
+      if (out.pos - start > MULTI_READ_BYTES_MAX) {
+        this.host.warn('a multiRead asks for more than a reply may hold', { limitBytes: MULTI_READ_BYTES_MAX })
+        endReply(out, start, Err.marshallingError)
+        return Err.marshallingError
       }
     }
     writeMultiEnd(out)
-    if (err !== Err.ok) out.view.setInt32(start + 16, err)
+    const err = refused ? Err.marshallingError : Err.ok
+    out.view.setInt32(start + 16, err)
     closeFrame(out, start)
     return err
   }
 
-  private checkMultiRead(): void {
+  /** Steps over the request's sub-operations. True when they are writes, of which none may be here; throws otherwise. */
+  private isMultiWrite(): boolean {
     const { input } = this
+    const body = input.off
     for (;;) {
       const type = input.int()
       const done = input.bool()
       input.int()
-      if (done) return
+      if (done) return false
       if (type !== OpCode.getData && type !== OpCode.getChildren) {
-        throw new ProtocolError(`operation ${type} in a multiRead`, input.off)
+        if (input.off !== body + 9) throw new ProtocolError('reads and writes in one request', input.off)
+        input.off = body
+        decodeMulti(input)
+        return true
       }
       input.skipBuffer()
       input.bool()
@@ -310,6 +367,7 @@ export class Reads {
         for (let left = count; left > 0; left--) {
           const nullPath = !this.readNullablePath()
           if (nullPath && list < 3) throw new ProtocolError('null path', input.off)
+          this.canonicalPath()
           this.restoreWatch(conn, list, relativeZxid, out)
         }
       }

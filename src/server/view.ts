@@ -51,7 +51,7 @@ export function makeView(parts: ViewParts): ServerView {
     metrics: () => metrics,
     connectionCount: () => parts.clients.count,
     *connections() {
-      for (const conn of parts.clients.connections()) yield connectionView(conn, parts.clients, toWall)
+      for (const conn of parts.clients.connections()) yield connectionView(conn, parts.clients)
     },
     outstandingRequests: () => parts.running()?.pipeline.inProcess ?? 0,
     lastProcessedZxid: () => state().zxidLast,
@@ -113,7 +113,7 @@ function remoteText(conn: Connection): string {
   return `/${conn.remoteHost.includes(':') ? `[${conn.remoteHost}]` : conn.remoteHost}:${conn.remotePort}`
 }
 
-function connectionView(conn: Connection, clients: Clients, toWall: (ms: number) => number): ConnectionView {
+function connectionView(conn: Connection, clients: Clients): ConnectionView {
   const { stats, session } = conn
   return {
     remote: remoteText(conn),
@@ -128,7 +128,7 @@ function connectionView(conn: Connection, clients: Clients, toWall: (ms: number)
             idHi: session.hi,
             idLo: session.lo,
             lop: opName(stats.lastType),
-            establishedMs: toWall(stats.establishedMs),
+            establishedMs: stats.establishedMs,
             timeoutMs: conn.timeoutMs,
             lcxid: stats.lastCxid,
             lzxid: stats.lastZxid,

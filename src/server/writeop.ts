@@ -7,7 +7,7 @@
 
 import { CreateMode, OpCode } from '../jute/codes.ts'
 import type { Input } from '../jute/input.ts'
-import { ProtocolError } from '../jute/input.ts'
+import { ProtocolError, readInt } from '../jute/input.ts'
 
 /** One write operation; a null path or null data has length -1. Reused between requests except inside a multi. */
 export class WriteOp {
@@ -97,6 +97,9 @@ function decodeAcl(input: Input, op: WriteOp): void {
   op.aclEnd = input.off
 }
 
+/** A multi that Java stumbles over while it decodes: unlike other refused multis it takes no zxid. */
+export class NullAclError extends ProtocolError {}
+
 /** The sub-operations of a multi, in order. Throws ProtocolError for whatever makes Java refuse the whole request. */
 export function decodeMulti(input: Input): WriteOp[] {
   const ops: WriteOp[] = []
@@ -112,6 +115,7 @@ export function decodeMulti(input: Input): WriteOp[] {
       case OpCode.create2:
       case OpCode.createContainer:
         decodeWriteOp(type, input, op)
+        if (op.aclEnd - op.aclOff === 4 && readInt(op.buf, op.aclOff) === -1) throw new NullAclError('null ACL', at)
         if (op.flags < CreateMode.persistent || op.flags > CreateMode.container) {
           throw new ProtocolError(`create mode ${op.flags} in a multi`, at)
         }
@@ -132,7 +136,6 @@ export function decodeMulti(input: Input): WriteOp[] {
       default:
         throw new ProtocolError(`operation ${type} in a multi`, at)
     }
-    if (op.pathLength < 0) throw new ProtocolError('null path in a multi', at)
     ops.push(op)
   }
 }

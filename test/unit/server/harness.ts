@@ -159,7 +159,7 @@ export class Harness implements ConnectionHost {
 
   /** A connection that has said nothing yet. */
   newClient(): TestClient {
-    const conn = new Connection(this.clients.length, '127.0.0.1', 4000 + this.clients.length, this, this.nowMs)
+    const conn = new Connection(this.clients.length, '127.0.0.1', 4000 + this.clients.length, this, this.nowMs, 0)
     const client = new TestClient(this, conn)
     this.clients.push(client)
     return client
