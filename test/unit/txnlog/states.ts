@@ -105,7 +105,10 @@ export function digestOf(state: StateMachine): string {
   return `${(state.tree.digestHi >>> 0).toString(16)}:${(state.tree.digestLo >>> 0).toString(16)}`
 }
 
-/** A create (type 1) as it lies in the log, without a digest. */
+/**
+ * A create (type 1) as it lies in the log, without a digest. The parent's new cversion is the zxid: any number that
+ * grows will do, and as in real logs it is there, so that replay over a fuzzy snapshot does not count twice.
+ */
 export function createTxn(zxid: number, path: string, data = `at ${zxid}`, ephemeralOwnerLo = 0): Uint8Array {
   const out = new Output(256)
   out.words(0x0100_0000, ephemeralOwnerLo)
@@ -120,7 +123,7 @@ export function createTxn(zxid: number, path: string, data = `at ${zxid}`, ephem
   out.string('world')
   out.string('anyone')
   out.bool(ephemeralOwnerLo !== 0)
-  out.int(-1)
+  out.int(zxid)
   return out.copy()
 }
 
