@@ -14,10 +14,11 @@ import { assert } from '../jute/assert.ts'
 import { CreateMode, Err, OpCode, Perm } from '../jute/codes.ts'
 import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
+import { textToBytes } from '../jute/text.ts'
 import { writeLong, type Zxid } from '../jute/zxid.ts'
 import type { Auth, AuthId } from './auth.ts'
 import { ChangeRecord, OutstandingChanges } from './outstanding.ts'
-import { hasNul, isSpecialPath, isValidPath, lastSlash, pathHash, pathKey } from './paths.ts'
+import { hasNul, isSpecialPath, isValidPath, lastSlash, pathHash, pathKey, sameBytes } from './paths.ts'
 import { QuotaGate } from './quotagate.ts'
 import type { NamespaceSummaries } from './summaries.ts'
 import {
@@ -51,6 +52,7 @@ export interface WriteRequest {
   readonly end: number
 }
 
+const LIMITS_OF_NOTHING = textToBytes('/zookeeper/quota/zookeeper_limits')
 const TXN_HEADER_BYTES = 32
 const DIGEST_VERSION = 2
 
@@ -208,6 +210,8 @@ export class Prep {
     if (!isValidPath(path.buf, 0, path.pos)) return Err.badArguments
     if (this.outstanding.get(path.buf, 0, path.pos) !== null) return Err.nodeExists
     if (this.isEphemeral(parent)) return Err.noChildrenForEphemerals
+    // A quota on nothing: Java logs it, cannot apply it, and exits at every start from then on.
+    if (sameBytes(path.buf, 0, path.pos, LIMITS_OF_NOTHING)) return Err.badArguments
     if (!this.quota.admit(path.buf, 0, path.pos, 1, Math.max(op.dataLength, 0), zxid)) return Err.quotaExceeded
 
     parent.cversion = (parent.cversion + 1) | 0
