@@ -93,20 +93,6 @@ export class ConnectionStats {
     this.latencyCount = 0
   }
 
-  reset(): void {
-    this.received = 0
-    this.sent = 0
-    this.lastType = null
-    this.lastCxid = -1
-    this.lastZxid = -1
-    this.lastResponseMs = 0
-    this.lastLatencyMs = 0
-    this.latencyMinMs = Number.MAX_SAFE_INTEGER
-    this.latencyMaxMs = 0
-    this.latencyTotalMs = 0
-    this.latencyCount = 0
-  }
-
   replied(type: number, xid: number, zxid: Zxid, receivedMs: number, nowMs: number): void {
     const latencyMs = nowMs - receivedMs
     this.lastType = type
@@ -127,7 +113,7 @@ export class Connection implements SessionOwner {
   /** The client's address as Java writes it, and its port. */
   readonly remoteHost: string
   readonly remotePort: number
-  readonly stats: ConnectionStats
+  stats: ConnectionStats
   private readonly host: ConnectionHost
   private out: Output | null
   session: Session | null
@@ -190,6 +176,11 @@ export class Connection implements SessionOwner {
   /** The shell has taken this turn's replies. */
   outputTaken(): void {
     this.out = null
+  }
+
+  /** `crst`. */
+  resetStats(): void {
+    this.stats = new ConnectionStats(this.stats.establishedMs)
   }
 
   enqueue(pending: Pending): void {

@@ -6,18 +6,18 @@
  */
 
 import { createHash, randomInt } from 'node:crypto'
-import { join } from 'node:path'
 import { type ApplySink, StateMachine } from '../datatree/apply.ts'
 import type { WatchSink } from '../datatree/watches.ts'
 import { OpCode } from '../jute/codes.ts'
+import { StorageError } from '../jute/errors.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { Output } from '../jute/output.ts'
 import { zxidHex } from '../jute/zxid.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
-import { VERSION_DIR } from '../txnlog/names.ts'
+import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
 import { purge } from '../txnlog/purge.ts'
-import { RECOVER_DEFAULTS, recover } from '../txnlog/recover.ts'
+import { prepareFolders, RECOVER_DEFAULTS, recover } from '../txnlog/recover.ts'
 import { Auth } from './auth.ts'
 import { Clients } from './clients.ts'
 import type { Config } from './config.ts'
@@ -54,6 +54,7 @@ class StandaloneServer {
   private readonly failure: PromiseWithResolvers
   private running: { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null
   private storage: Storage | null
+  private lock: FolderLock | null
   private port: number
   private readonly timers: NodeJS.Timeout[]
   private lastTickMs: number
@@ -70,6 +71,7 @@ class StandaloneServer {
     this.failure = withResolvers()
     this.running = null
     this.storage = null
+    this.lock = null
     this.port = 0
     this.timers = []
     this.lastTickMs = nowMs()
@@ -124,6 +126,7 @@ class StandaloneServer {
       await this.recover()
     } catch (err) {
       await this.clients.close()
+      this.lock?.release()
       throw err
     }
     return { port: this.port, close: () => this.close(), failed: this.failure.promise }
@@ -139,6 +142,7 @@ class StandaloneServer {
       digest: config.treeDigestEnabled,
       lastZxid: config.serializeLastProcessedZxid,
     }
+    const { snapDir, logDir } = await this.ownFolders(disk)
     const lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
     const recovered = await recover(
       disk,
@@ -189,8 +193,7 @@ class StandaloneServer {
       largeRequestsBytesMax: config.largeRequestMaxBytes,
     })
     relay.pipeline = pipeline
-    const store = new FileSnapshotStore(disk, join(config.dataDir, VERSION_DIR), snapshots)
-    const logDir = join(config.dataLogDir, VERSION_DIR)
+    const store = new FileSnapshotStore(disk, snapDir, snapshots)
     this.storage = new Storage(disk, logDir, store, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
       failed: (err) => this.fail(err),
@@ -220,6 +223,19 @@ class StandaloneServer {
       },
       'data loaded',
     )
+  }
+
+  /** Makes the data folders and takes them for this process alone. */
+  private async ownFolders(disk: Disk): Promise<{ snapDir: string; logDir: string }> {
+    const { config, logger } = this
+    try {
+      const folders = await prepareFolders(disk, config, config.dataDirAutocreate)
+      this.lock = await lockFolders([folders.snapDir, folders.logDir], (message) => logger.warn(message))
+      return folders
+    } catch (err) {
+      if (!(err instanceof StorageError)) throw err
+      throw new ExitError(ExitCode.dataDirInaccessible, err.message)
+    }
   }
 
   private startPurge(disk: Disk): void {
@@ -335,6 +351,7 @@ class StandaloneServer {
     this.metrics.unregister()
     await this.clients.close()
     await this.storage?.close()
+    this.lock?.release()
   }
 }
 

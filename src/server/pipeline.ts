@@ -99,7 +99,7 @@ export class Pipeline {
     this.largeBytes = 0
     this.host = host
     this.options = options
-    this.prep = new Prep(state, auth, metrics.writePerNamespace, options)
+    this.prep = new Prep(state, auth, metrics.writePerNamespace, host.warn, options)
     this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options.juteLengthMax)
     this.inflight = []
     this.inflightHead = 0

@@ -72,13 +72,19 @@ export class Prep {
   private digestHi: number
   private digestLo: number
 
-  constructor(state: StateMachine, auth: Auth, namespaces: NamespaceSummaries, options: PrepOptions) {
+  constructor(
+    state: StateMachine,
+    auth: Auth,
+    namespaces: NamespaceSummaries,
+    warn: (message: string, fields: Record<string, unknown>) => void,
+    options: PrepOptions,
+  ) {
     this.state = state
     this.auth = auth
     this.options = options
     this.namespaces = namespaces
     this.outstanding = new OutstandingChanges(state.tree)
-    this.quota = new QuotaGate(state.quotas, options.enforceQuota)
+    this.quota = new QuotaGate(state.quotas, options.enforceQuota, warn)
     this.zxidLast = state.zxidLast
     this.input = new Input(new Uint8Array(0), 0, 0, options.juteLengthMax)
     this.op = new WriteOp()

@@ -17,12 +17,19 @@ interface PendingQuota {
   bytes: number
 }
 
+const WARNED_MAX = 1000
+
 export class QuotaGate {
   private readonly quotas: Quotas
   private readonly enforced: boolean
+  private readonly warn: (message: string, fields: Record<string, unknown>) => void
   private readonly pending: PendingQuota[]
+  /** Keys of quotas whose limits make no sense, each reported once. */
+  private readonly warned: Set<string>
 
-  constructor(quotas: Quotas, enforced: boolean) {
+  constructor(quotas: Quotas, enforced: boolean, warn: (message: string, fields: Record<string, unknown>) => void) {
+    this.warn = warn
+    this.warned = new Set()
     this.quotas = quotas
     this.enforced = enforced
     this.pending = []
@@ -41,6 +48,13 @@ export class QuotaGate {
     const entry = this.quotas.find(buf, off, end)
     if (entry === null) return true
     const key = pathKey(entry.path)
+    if (entry.junk) {
+      if (this.warned.size < WARNED_MAX && !this.warned.has(key)) {
+        this.warned.add(key)
+        this.warn('the limits of a quota cannot be read: it is ignored', { path: key })
+      }
+      return true
+    }
     let countUsed = entry.countUsed + count
     let bytesUsed = entry.bytesUsed + bytes
     for (const pending of this.pending) {

@@ -95,7 +95,7 @@ export function makeView(parts: ViewParts): ServerView {
     },
     resetServerStats: () => metrics.reset(),
     resetConnectionStats() {
-      for (const conn of parts.clients.connections()) conn.stats.reset()
+      for (const conn of parts.clients.connections()) conn.resetStats()
     },
   }
 }
