@@ -106,7 +106,8 @@ export class Reads {
         this.readPath()
         const node = this.readable(ids, Perm.read)
         if (node < 0) return node
-        out.int(this.state.tree.countDescendants(node))
+        // Asked for the empty path, Java counts the root under its other name as well.
+        out.int(this.state.tree.countDescendants(node) + (this.pathEnd === this.pathOff ? 1 : 0))
         return Err.ok
       }
       case OpCode.getEphemerals:
