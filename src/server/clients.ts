@@ -250,7 +250,9 @@ export class Clients implements ConnectionHost {
 
   private onFrame(client: Client, buf: Uint8Array, off: number, end: number): boolean {
     const { conn, pipeline } = { conn: client.conn, pipeline: this.pipeline! }
-    const more = conn.initialised ? pipeline.onRequest(conn, buf, off, end) : pipeline.onConnect(conn, buf, off, end)
+    const more = conn.initialised
+      ? pipeline.onRequest(conn, buf, off, end)
+      : pipeline.handshake.onConnect(conn, buf, off, end)
     if (client.out !== null && client.out.pos > OUTPUT_PAUSE_BYTES) this.send(client)
     return more && !conn.closing && client.socket.writableLength <= OUTPUT_PAUSE_BYTES
   }

@@ -8,6 +8,7 @@
 import type { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthId } from './auth.ts'
+import type { Metrics } from './metrics.ts'
 import type { Session, SessionOwner } from './sessions.ts'
 
 /** What a connection asks of the shell that has its socket. None of these may call back before returning. */
@@ -209,4 +210,11 @@ export class Connection implements SessionOwner {
   resume(): void {
     this.host.resume(this)
   }
+}
+
+/** Accounts for a frame of so many bytes just written to a client. */
+export function countSent(metrics: Metrics, conn: Connection, bytes: number): void {
+  metrics.packetsSent++
+  conn.stats.sent++
+  metrics.responseSizes.add(bytes - 4)
 }

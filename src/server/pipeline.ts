@@ -7,7 +7,7 @@
  * to their connections at once, then its reply: so no client sees a change ahead of its event.
  *
  * Pure: requests, deliveries and times come in; proposals go to `propose`, replies to the connections' outputs.
- * Java: ZooKeeperServer.processPacket and processConnectRequest, CommitProcessor, FinalRequestProcessor.
+ * Java: ZooKeeperServer.processPacket, CommitProcessor, FinalRequestProcessor.
  */
 
 import type { ApplySink, StateMachine } from '../datatree/apply.ts'
@@ -15,22 +15,20 @@ import type { NodeId } from '../datatree/tree.ts'
 import { assert } from '../jute/assert.ts'
 import { Err, OpCode, Perm, STATE_SYNC_CONNECTED, Xid } from '../jute/codes.ts'
 import { id64Hex } from '../jute/id64.ts'
-import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
-import { type Auth, type AuthId, addAuthIds } from './auth.ts'
-import { type Connection, Pending } from './connection.ts'
+import type { Auth, AuthId } from './auth.ts'
+import { type Connection, countSent, Pending } from './connection.ts'
+import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshake.ts'
 import type { Metrics } from './metrics.ts'
 import { hasWriteForm, isClientOp } from './ops.ts'
 import { Prep, type PrepOptions, type WriteRequest } from './prep.ts'
 import { Reads, writeMultiEnd, writeMultiHeader } from './reads.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
-import { passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
+import type { Session, Sessions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
-export interface PipelineOptions extends PrepOptions {
-  readonly sessionTimeoutMinMs: number
-  readonly sessionTimeoutMaxMs: number
+export interface PipelineOptions extends PrepOptions, HandshakeOptions {
   /** Requests in process above which a connection with some of its own outstanding is not read from. */
   readonly outstandingLimit: number
   /** Requests in process above which nobody is read from; 0 is off (request_throttle_max_requests). */
@@ -41,18 +39,12 @@ export interface PipelineOptions extends PrepOptions {
 }
 
 /** Clocks, and where transactions and remarks go. */
-export interface PipelineHost {
-  /** Monotonic milliseconds. */
-  nowMs(): number
+export interface PipelineHost extends HandshakeHost {
   /** Milliseconds since 1970, for Stat and transaction times. */
   wallMs(): number
   /** Makes a transaction durable; answered by `deliver`, in order. Bytes are borrowed. */
   propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void
-  connection(connId: number): Connection | undefined
-  sessionOpened(conn: Connection): void
   sessionEnded(session: Session, expired: boolean): void
-  info(message: string, fields: Record<string, unknown>): void
-  warn(message: string, fields: Record<string, unknown>): void
 }
 
 const NO_IDS: readonly AuthId[] = []
@@ -63,7 +55,7 @@ export class Pipeline {
   private readonly auth: Auth
   private readonly sessions: Sessions
   private readonly metrics: Metrics
-  private readonly throttle: Throttle
+  readonly handshake: Handshake
   private readonly host: PipelineHost
   private readonly options: PipelineOptions
   private readonly reads: Reads
@@ -94,7 +86,6 @@ export class Pipeline {
     this.auth = auth
     this.sessions = sessions
     this.metrics = metrics
-    this.throttle = throttle
     this.inProcess = 0
     this.largeBytes = 0
     this.host = host
@@ -108,100 +99,12 @@ export class Pipeline {
     this.applying = null
     this.resultErr = Err.ok
     this.throttled = new Set()
+    this.handshake = new Handshake(state, auth, sessions, metrics, throttle, host, options, (conn, session, body) =>
+      this.submit(conn, session, 0, OpCode.createSession, body, 0, body.length, 0),
+    )
   }
 
   // ------------------------------------------------------------------ from connections
-
-  /** A connect request, the first frame of a connection. Returns false when nothing more may be taken for now. */
-  onConnect(conn: Connection, buf: Uint8Array, off: number, end: number): boolean {
-    const input = new Input(buf, off, end, this.options.juteLengthMax)
-    let lastZxidSeen: number
-    let wantedMs: number
-    let hi: number
-    let lo: number
-    let password: Uint8Array | null
-    this.metrics.packetsReceived++
-    conn.stats.received++
-    try {
-      input.int() // protocolVersion
-      lastZxidSeen = input.long()
-      wantedMs = input.int()
-      hi = input.int()
-      lo = input.int()
-      password = input.buffer()
-      conn.knowsReadOnly = input.remaining > 0
-    } catch (err) {
-      if (!(err instanceof ProtocolError)) throw err
-      conn.closeNow(`malformed connect request: ${err.message}`)
-      return false
-    }
-    const nowMs = this.host.nowMs()
-    if (!this.throttle.admit(hi !== 0 || lo !== 0, nowMs)) {
-      this.metrics.counters.connection_rejected++
-      conn.closeNow('too many connections at once')
-      return false
-    }
-    this.metrics.counters.connection_request_count++
-    this.metrics.basic.connection_token_deficit.add(this.throttle.deficit)
-    if (lastZxidSeen > this.state.zxidLast) {
-      this.host.info('client is ahead of this server and must try another one', {
-        client: conn.remoteHost,
-        clientZxid: lastZxidSeen,
-        zxid: this.state.zxidLast,
-      })
-      conn.closeNow('client has seen a later zxid')
-      return false
-    }
-    conn.initialised = true
-    conn.timeoutMs = Math.min(Math.max(wantedMs, this.options.sessionTimeoutMinMs), this.options.sessionTimeoutMaxMs)
-    return hi === 0 && lo === 0 ? this.openSession(conn) : this.reopenSession(conn, hi, lo, password)
-  }
-
-  private openSession(conn: Connection): boolean {
-    const session = this.sessions.create(conn.timeoutMs, this.host.nowMs())
-    session.owner = conn
-    conn.session = session
-    conn.connecting = true
-    const body = new Output(4)
-    body.int(conn.timeoutMs)
-    this.submit(conn, session, 0, OpCode.createSession, body.buf, 0, body.pos, 0)
-    return false
-  }
-
-  private reopenSession(conn: Connection, hi: number, lo: number, password: Uint8Array | null): boolean {
-    const session = this.sessions.get(hi, lo)
-    // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
-    if (session === undefined || session.closing || !passwordMatches(hi, lo, password)) {
-      this.writeConnectResponse(conn, 0, 0, 0)
-      conn.closeAfterFlush('session expired or wrong password')
-      return false
-    }
-    const old = session.owner === null ? undefined : this.host.connection(session.owner.connId)
-    if (old !== undefined && old === session.owner && old !== conn) old.closeNow('session moved to a new connection')
-    session.timeoutMs = conn.timeoutMs
-    this.sessions.touch(session, this.host.nowMs())
-    session.owner = conn
-    conn.session = session
-    this.writeConnectResponse(conn, hi, lo, conn.timeoutMs)
-    this.host.sessionOpened(conn)
-    return true
-  }
-
-  private writeConnectResponse(conn: Connection, hi: number, lo: number, timeoutMs: number): void {
-    const out = conn.output()
-    const start = out.pos
-    out.int(0) // length
-    out.int(0) // protocolVersion
-    out.int(timeoutMs)
-    out.words(hi, lo)
-    out.int(16)
-    out.reserve(16)
-    out.buf.fill(0, out.pos, out.pos + 16)
-    if (hi !== 0 || lo !== 0) writePassword(hi, lo, out.buf, out.pos)
-    out.pos += 16
-    if (conn.knowsReadOnly) out.bool(false)
-    this.sent(conn, closeFrame(out, start))
-  }
 
   /** A frame behind the handshake. Returns false when nothing more may be taken for now (or ever). */
   onRequest(conn: Connection, buf: Uint8Array, off: number, end: number): boolean {
@@ -217,11 +120,11 @@ export class Pipeline {
     const xid = (buf[off]! << 24) | (buf[off + 1]! << 16) | (buf[off + 2]! << 8) | buf[off + 3]!
     const type = (buf[off + 4]! << 24) | (buf[off + 5]! << 16) | (buf[off + 6]! << 8) | buf[off + 7]!
     off += 8
-    if (type === OpCode.auth) return this.authenticate(conn, xid, buf, off, end)
-    if (type === OpCode.sasl) return this.sasl(conn, xid, buf, off, end)
+    if (type === OpCode.auth) return this.handshake.authenticate(conn, xid, buf, off, end)
+    if (type === OpCode.sasl) return this.handshake.sasl(conn, xid, buf, off, end)
     if (!this.auth.satisfiesEnforced(conn.ids)) {
       this.host.warn('client has none of the enforced authentication schemes', { client: conn.remoteHost })
-      this.replyOutOfOrder(conn, xid, 0, Err.sessionClosedRequireSaslAuth)
+      this.handshake.replyOutOfOrder(conn, xid, 0, Err.sessionClosedRequireSaslAuth)
       conn.closeAfterFlush('authentication is enforced')
       return false
     }
@@ -231,7 +134,7 @@ export class Pipeline {
     this.sessions.touch(session, nowMs)
     if (!isClientOp(type)) {
       this.host.warn('unknown operation', { client: conn.remoteHost, type })
-      this.replyOutOfOrder(conn, xid, -1, Err.unimplemented)
+      this.handshake.replyOutOfOrder(conn, xid, -1, Err.unimplemented)
       conn.closeAfterFlush(`unknown operation ${type}`)
       return false
     }
@@ -271,7 +174,8 @@ export class Pipeline {
     return requestThrottleMax > 0 && this.inProcess >= requestThrottleMax
   }
 
-  private submit(
+  /** Prepares and proposes a write of a client; its reply comes with the delivery, in order. */
+  submit(
     conn: Connection,
     session: Session,
     xid: number,
@@ -327,66 +231,6 @@ export class Pipeline {
     this.submitInternal(OpCode.closeSession, session.hi, session.lo, new Uint8Array(0))
   }
 
-  private authenticate(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
-    const input = new Input(buf, off, end, this.options.juteLengthMax)
-    let added: AuthId[] | 'failed' | 'wrong ensemble'
-    let scheme: string | null = null
-    try {
-      input.int() // type, not used
-      scheme = input.string()
-      added = this.auth.authenticate(scheme, input.buffer(), conn.remoteHost)
-    } catch (err) {
-      if (!(err instanceof ProtocolError)) throw err
-      conn.closeNow(`malformed auth packet: ${err.message}`)
-      return false
-    }
-    if (added === 'wrong ensemble') {
-      this.metrics.counters.ensemble_auth_fail++
-      conn.closeNow('client expects another ensemble')
-      return false
-    }
-    if (added === 'failed') {
-      this.metrics.authFailedCount++
-      this.host.warn('authentication failed', { client: conn.remoteHost, scheme: scheme ?? 'null' })
-      this.replyOutOfOrder(conn, xid, 0, Err.authFailed)
-      conn.closeAfterFlush('authentication failed')
-      return false
-    }
-    conn.ids = addAuthIds(conn.ids, added)
-    this.replyOutOfOrder(conn, xid, 0, Err.ok)
-    return true
-  }
-
-  /** This server has no SASL login: what a server without one answers is success and a null token. */
-  private sasl(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
-    try {
-      if (new Input(buf, off, end, this.options.juteLengthMax).buffer() === null) {
-        conn.closeNow('sasl packet without a token') // as Java, which stumbles over the null
-        return false
-      }
-    } catch (err) {
-      if (!(err instanceof ProtocolError)) throw err
-      conn.closeNow(`malformed sasl packet: ${err.message}`)
-      return false
-    }
-    const out = conn.output()
-    const start = beginReply(out, xid, 0, Err.ok)
-    out.int(-1)
-    this.sent(conn, closeFrame(out, start))
-    return true
-  }
-
-  private replyOutOfOrder(conn: Connection, xid: number, zxid: Zxid, err: number): void {
-    const out = conn.output()
-    this.sent(conn, closeFrame(out, beginReply(out, xid, zxid, err)))
-  }
-
-  private sent(conn: Connection, bytes: number): void {
-    this.metrics.packetsSent++
-    conn.stats.sent++
-    this.metrics.responseSizes.add(bytes - 4)
-  }
-
   // ------------------------------------------------------------------ replies in order
 
   private read(
@@ -417,7 +261,7 @@ export class Pipeline {
     this.inProcess--
     this.metrics.addLatency(nowMs - receivedMs, hasWriteForm(type))
     conn.stats.replied(type, xid, this.state.zxidLast, receivedMs, nowMs)
-    this.sent(conn, bytes)
+    countSent(this.metrics, conn, bytes)
   }
 
   /** Goes on with what waited behind a write that is answered now. */
@@ -488,7 +332,7 @@ export class Pipeline {
     this.inProcess--
     this.metrics.addLatency(this.host.nowMs() - pending.receivedMs, true)
     conn.stats.replied(OpCode.createSession, 0, this.state.zxidLast, pending.receivedMs, this.host.nowMs())
-    this.writeConnectResponse(conn, session.hi, session.lo, conn.timeoutMs)
+    this.handshake.writeConnectResponse(conn, session.hi, session.lo, conn.timeoutMs)
     this.host.sessionOpened(conn)
     conn.resume()
   }
@@ -582,7 +426,7 @@ export class Pipeline {
     const conn = this.host.connection(connId)
     if (conn === undefined || conn.closed || !this.auth.allowed(aclId, Perm.read, conn.ids)) return
     const bytes = writeEvent(conn.output(), eventType, STATE_SYNC_CONNECTED, zxid, path, off, end)
-    this.sent(conn, bytes)
+    countSent(this.metrics, conn, bytes)
   }
 
   // ------------------------------------------------------------------ housekeeping

@@ -69,7 +69,7 @@ export class TestClient {
     out.words(hi, lo)
     out.buffer(password)
     out.bool(false)
-    return this.harness.pipeline.onConnect(this.conn, out.buf, 0, out.pos)
+    return this.harness.pipeline.handshake.onConnect(this.conn, out.buf, 0, out.pos)
   }
 
   /** Sends one request; `write` puts its body. The answer is whether more may be sent. */

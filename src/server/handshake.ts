@@ -1,0 +1,216 @@
+/**
+ * Everything a client says about itself: the connect request that opens or takes up a session, auth and sasl packets.
+ *
+ * These are answered at receipt, ahead of whatever is in process, except that a new session is answered when its
+ * creation is committed. Pure. Java: ZooKeeperServer.processConnectRequest, finishSessionInit, processPacket (auth),
+ * processSasl.
+ */
+
+import type { StateMachine } from '../datatree/apply.ts'
+import { Err } from '../jute/codes.ts'
+import { Input, ProtocolError } from '../jute/input.ts'
+import { Output } from '../jute/output.ts'
+import type { Zxid } from '../jute/zxid.ts'
+import { type Auth, type AuthId, addAuthIds } from './auth.ts'
+import { type Connection, countSent } from './connection.ts'
+import type { Metrics } from './metrics.ts'
+import { beginReply, closeFrame } from './replies.ts'
+import { passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
+import type { Throttle } from './throttle.ts'
+
+export interface HandshakeOptions {
+  readonly sessionTimeoutMinMs: number
+  readonly sessionTimeoutMaxMs: number
+  readonly juteLengthMax: number
+}
+
+export interface HandshakeHost {
+  /** Monotonic milliseconds. */
+  nowMs(): number
+  connection(connId: number): Connection | undefined
+  sessionOpened(conn: Connection): void
+  info(message: string, fields: Record<string, unknown>): void
+  warn(message: string, fields: Record<string, unknown>): void
+}
+
+/** Proposes the creation of a session; `body` is its transaction's. */
+type CreateSession = (conn: Connection, session: Session, body: Uint8Array) => void
+
+export class Handshake {
+  private readonly state: StateMachine
+  private readonly auth: Auth
+  private readonly sessions: Sessions
+  private readonly metrics: Metrics
+  private readonly throttle: Throttle
+  private readonly host: HandshakeHost
+  private readonly options: HandshakeOptions
+  private readonly createSession: CreateSession
+
+  constructor(
+    state: StateMachine,
+    auth: Auth,
+    sessions: Sessions,
+    metrics: Metrics,
+    throttle: Throttle,
+    host: HandshakeHost,
+    options: HandshakeOptions,
+    createSession: CreateSession,
+  ) {
+    this.state = state
+    this.auth = auth
+    this.sessions = sessions
+    this.metrics = metrics
+    this.throttle = throttle
+    this.host = host
+    this.options = options
+    this.createSession = createSession
+  }
+
+  /** A connect request, the first frame of a connection. Returns false when nothing more may be taken for now. */
+  onConnect(conn: Connection, buf: Uint8Array, off: number, end: number): boolean {
+    const input = new Input(buf, off, end, this.options.juteLengthMax)
+    let lastZxidSeen: number
+    let wantedMs: number
+    let hi: number
+    let lo: number
+    let password: Uint8Array | null
+    this.metrics.packetsReceived++
+    conn.stats.received++
+    try {
+      input.int() // protocolVersion
+      lastZxidSeen = input.long()
+      wantedMs = input.int()
+      hi = input.int()
+      lo = input.int()
+      password = input.buffer()
+      conn.knowsReadOnly = input.remaining > 0
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      conn.closeNow(`malformed connect request: ${err.message}`)
+      return false
+    }
+    const nowMs = this.host.nowMs()
+    if (!this.throttle.admit(hi !== 0 || lo !== 0, nowMs)) {
+      this.metrics.counters.connection_rejected++
+      conn.closeNow('too many connections at once')
+      return false
+    }
+    this.metrics.counters.connection_request_count++
+    this.metrics.basic.connection_token_deficit.add(this.throttle.deficit)
+    if (lastZxidSeen > this.state.zxidLast) {
+      this.host.info('client is ahead of this server and must try another one', {
+        client: conn.remoteHost,
+        clientZxid: lastZxidSeen,
+        zxid: this.state.zxidLast,
+      })
+      conn.closeNow('client has seen a later zxid')
+      return false
+    }
+    conn.initialised = true
+    conn.timeoutMs = Math.min(Math.max(wantedMs, this.options.sessionTimeoutMinMs), this.options.sessionTimeoutMaxMs)
+    return hi === 0 && lo === 0 ? this.openSession(conn) : this.reopenSession(conn, hi, lo, password)
+  }
+
+  private openSession(conn: Connection): boolean {
+    const session = this.sessions.create(conn.timeoutMs, this.host.nowMs())
+    session.owner = conn
+    conn.session = session
+    conn.connecting = true
+    const body = new Output(4)
+    body.int(conn.timeoutMs)
+    this.createSession(conn, session, body.bytes())
+    return false
+  }
+
+  private reopenSession(conn: Connection, hi: number, lo: number, password: Uint8Array | null): boolean {
+    const session = this.sessions.get(hi, lo)
+    // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
+    if (session === undefined || session.closing || !passwordMatches(hi, lo, password)) {
+      this.writeConnectResponse(conn, 0, 0, 0)
+      conn.closeAfterFlush('session expired or wrong password')
+      return false
+    }
+    const old = session.owner === null ? undefined : this.host.connection(session.owner.connId)
+    if (old !== undefined && old === session.owner && old !== conn) old.closeNow('session moved to a new connection')
+    session.timeoutMs = conn.timeoutMs
+    this.sessions.touch(session, this.host.nowMs())
+    session.owner = conn
+    conn.session = session
+    this.writeConnectResponse(conn, hi, lo, conn.timeoutMs)
+    this.host.sessionOpened(conn)
+    return true
+  }
+
+  /** All zero for a session that is refused. */
+  writeConnectResponse(conn: Connection, hi: number, lo: number, timeoutMs: number): void {
+    const out = conn.output()
+    const start = out.pos
+    out.int(0) // length
+    out.int(0) // protocolVersion
+    out.int(timeoutMs)
+    out.words(hi, lo)
+    out.int(16)
+    out.reserve(16)
+    out.buf.fill(0, out.pos, out.pos + 16)
+    if (hi !== 0 || lo !== 0) writePassword(hi, lo, out.buf, out.pos)
+    out.pos += 16
+    if (conn.knowsReadOnly) out.bool(false)
+    countSent(this.metrics, conn, closeFrame(out, start))
+  }
+
+  /** An auth packet: adds ids to the connection, or ends it. */
+  authenticate(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
+    const input = new Input(buf, off, end, this.options.juteLengthMax)
+    let added: AuthId[] | 'failed' | 'wrong ensemble'
+    let scheme: string | null = null
+    try {
+      input.int() // type, not used
+      scheme = input.string()
+      added = this.auth.authenticate(scheme, input.buffer(), conn.remoteHost)
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      conn.closeNow(`malformed auth packet: ${err.message}`)
+      return false
+    }
+    if (added === 'wrong ensemble') {
+      this.metrics.counters.ensemble_auth_fail++
+      conn.closeNow('client expects another ensemble')
+      return false
+    }
+    if (added === 'failed') {
+      this.metrics.authFailedCount++
+      this.host.warn('authentication failed', { client: conn.remoteHost, scheme: scheme ?? 'null' })
+      this.replyOutOfOrder(conn, xid, 0, Err.authFailed)
+      conn.closeAfterFlush('authentication failed')
+      return false
+    }
+    conn.ids = addAuthIds(conn.ids, added)
+    this.replyOutOfOrder(conn, xid, 0, Err.ok)
+    return true
+  }
+
+  /** This server has no SASL login: what a server without one answers is success and a null token. */
+  sasl(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
+    try {
+      if (new Input(buf, off, end, this.options.juteLengthMax).buffer() === null) {
+        conn.closeNow('sasl packet without a token') // as Java, which stumbles over the null
+        return false
+      }
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      conn.closeNow(`malformed sasl packet: ${err.message}`)
+      return false
+    }
+    const out = conn.output()
+    const start = beginReply(out, xid, 0, Err.ok)
+    out.int(-1)
+    countSent(this.metrics, conn, closeFrame(out, start))
+    return true
+  }
+
+  /** A reply without a body that does not wait for those before it. */
+  replyOutOfOrder(conn: Connection, xid: number, zxid: Zxid, err: number): void {
+    const out = conn.output()
+    countSent(this.metrics, conn, closeFrame(out, beginReply(out, xid, zxid, err)))
+  }
+}
