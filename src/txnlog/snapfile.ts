@@ -68,18 +68,33 @@ async function readFile(
     held.set(part, heldBytes)
     heldBytes += part.length
   }
+  // While one piece is parsed, the next is read and decompressed in the pool: two chunks take turns.
+  const chunks: Uint8Array[] = []
+  let pos = 0
+  const next = async (turn: number): Promise<Uint8Array[] | null> => {
+    const chunk = chunks[turn % 2]!
+    const count = await later<number>((got) => disk.read(file, pos, chunk, 0, chunk.length, got))
+    pos += count
+    return count === 0 ? null : later<Uint8Array[]>((got) => decoder.push(chunk.subarray(0, count), got))
+  }
+  let ahead: Promise<Uint8Array[] | null> = Promise.resolve(null)
   try {
     const size = await later<number>((got) => disk.size(file, got))
-    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, Math.max(size, 1)))
-    for (let pos = 0; ; ) {
-      const count = await later<number>((got) => disk.read(file, pos, chunk, 0, chunk.length, got))
-      if (count === 0) break
-      pos += count
-      for (const part of await later<Uint8Array[]>((got) => decoder.push(chunk.subarray(0, count), got))) feed(part)
+    const chunkBytes = Math.min(CHUNK_BYTES, Math.max(size, 1))
+    chunks.push(new Uint8Array(chunkBytes), new Uint8Array(chunkBytes))
+    ahead = next(0)
+    for (let turn = 1; ; turn++) {
+      const parts = await ahead
+      if (parts === null) break
+      ahead = next(turn)
+      // Whoever awaits it gets the error; until then it is not unhandled.
+      ahead.catch(() => {})
+      for (const part of parts) feed(part)
     }
     for (const part of await later<Uint8Array[]>((got) => decoder.end(got))) feed(part)
     return reader.finish(heldBytes)
   } finally {
+    await ahead.catch(() => {})
     decoder.abort()
     await laterDone((done) => disk.close(file, done))
   }
