@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { signalGroup, startGroup } from './process.mjs'
-import { Proxy } from './proxy.mjs'
+import { Relay } from './relay.mjs'
 import { baseConfig, Server, superUser } from './server.mjs'
 
 const answers = {
@@ -28,10 +28,10 @@ const answers = {
     await server.stop()
     await server.start()
   },
-  // The relay: silence (the server expires who is behind it), hang-up, and back to normal.
-  freeze: ({ proxy }) => proxy.freeze(),
-  thaw: ({ proxy }) => proxy.thaw(),
-  cut: ({ proxy }) => proxy.closeConnections(),
+  // Silence (the server expires who is behind it), hang-up, and back to normal.
+  freeze: ({ relay }) => relay.freeze(),
+  thaw: ({ relay }) => relay.thaw(),
+  cut: ({ relay }) => relay.closeConnections(),
 }
 
 /**
@@ -50,12 +50,12 @@ export async function runSuite(suite, options, results) {
   }
   const server = new Server(options.server, suite.name, { ...baseConfig, ...suite.config }, suite.serverEnv)
   const workDir = mkdtempSync(join(tmpdir(), `zoowarden-interop-${suite.name}-work-`))
-  let proxy = null
+  let relay = null
   try {
     await server.start()
-    proxy = new Proxy(server.port)
-    await proxy.start()
-    const target = { server, proxy, workDir, verbose: options.verbose }
+    relay = new Relay(server.port)
+    await relay.start()
+    const target = { server, relay, workDir, verbose: options.verbose }
     if (suite.run) await suite.run(lib, target, report)
     else await runProgram(suite, await suite.program(lib, target), target, report)
     if (server.diedUnasked) report(false, 'the server stays up', `${server.diedUnasked}: ${oneLine(server.logTail())}`)
@@ -66,7 +66,7 @@ export async function runSuite(suite, options, results) {
   } catch (error) {
     report(false, 'the suite runs', oneLine(error.message))
   } finally {
-    proxy?.stop()
+    relay?.stop()
     await server.kill()
     if (options.keep) process.stdout.write(`kept ${suite.name}: ${server.dir}\n`)
     else server.remove()
@@ -79,7 +79,7 @@ export function peerEnv(target) {
   return {
     ...process.env,
     ZW_SERVER: `127.0.0.1:${target.server.port}`,
-    ZW_PROXY: `127.0.0.1:${target.proxy.port}`,
+    ZW_RELAY: `127.0.0.1:${target.relay.port}`,
     ZW_SUPER: `${superUser.name}:${superUser.password}`,
   }
 }

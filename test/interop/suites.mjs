@@ -20,7 +20,13 @@ export const backgroundSuites = [
 ]
 
 export const suites = [
-  { name: 'java', fetch: fetchJavaClient, program: javaProgram('java', 'ClientMain'), timeoutMs: 600_000 },
+  {
+    name: 'java',
+    fetch: fetchJavaClient,
+    program: javaProgram('java', 'ClientMain'),
+    config: { snapCount: 2000 }, // so that its restarts meet snapshots, not one long log
+    timeoutMs: 600_000,
+  },
   { name: 'zkcli', fetch: fetchJavaClient, run: runZkCli },
   { name: 'c', fetch: fetchCClient, program: cProgram, timeoutMs: 300_000 },
   { name: 'kazoo', fetch: fetchKazoo, program: kazooProgram, timeoutMs: 600_000 },

@@ -14,7 +14,7 @@
 #define OPEN &ZOO_OPEN_ACL_UNSAFE
 
 static const char *server;
-static const char *proxy;
+static const char *relay;
 static zhandle_t *zh;
 
 static zhandle_t *connect_to(const char *address, int timeout_ms, const clientid_t *id, struct events *session) {
@@ -318,7 +318,7 @@ static bool acls(void) {
 static bool reattach(void) {
   struct events *first_session = events_new(), *second_session = events_new(), *gone = events_new();
   struct Stat stat;
-  zhandle_t *first = connected(proxy, first_session);
+  zhandle_t *first = connected(relay, first_session);
   if (first == NULL) return false;
   clientid_t id = *zoo_client_id(first);
   EXPECT_INT(ZOK, zoo_create(first, "/c/mine", "", 0, OPEN, ZOO_EPHEMERAL, NULL, 0), "create");
@@ -389,7 +389,7 @@ static bool chroot(void) {
 
 int main(void) {
   server = getenv("ZW_SERVER");
-  proxy = getenv("ZW_PROXY");
+  relay = getenv("ZW_RELAY");
   zoo_set_debug_level(ZOO_LOG_LEVEL_ERROR);
   zh = connected(server, events_new());
   if (zh == NULL || make(zh, "/c", "") != ZOK) {

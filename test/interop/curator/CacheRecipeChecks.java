@@ -57,7 +57,7 @@ final class CacheRecipeChecks {
             cache.close();
         });
         Curator.check("PersistentWatcher", clients -> {
-            CuratorFramework client = clients.start(Peer.PROXY, Curator.SESSION_MS);
+            CuratorFramework client = clients.start(Peer.RELAY, Curator.SESSION_MS);
             CuratorFramework other = clients.start();
             Curator.Heard heard = new Curator.Heard();
             PersistentWatcher watcher = new PersistentWatcher(client, "/c-watch", true);
@@ -115,7 +115,7 @@ final class CacheRecipeChecks {
     }
 
     private static void afterSilence(Curator clients) throws Exception {
-        CuratorFramework client = clients.start(Peer.PROXY, Curator.SESSION_MS);
+        CuratorFramework client = clients.start(Peer.RELAY, Curator.SESSION_MS);
         CuratorFramework other = clients.start();
         other.create().creatingParentsIfNeeded().forPath("/c-silence/old", Curator.bytes("0"));
         Curator.Heard heard = new Curator.Heard();

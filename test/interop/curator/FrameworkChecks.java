@@ -69,7 +69,7 @@ final class FrameworkChecks {
         });
         Curator.check("states: LOST after expiry, then a new session", clients -> {
             CuratorFramework observer = clients.start();
-            CuratorFramework client = clients.start(Peer.PROXY, 3_000);
+            CuratorFramework client = clients.start(Peer.RELAY, 3_000);
             Curator.Heard states = heardStates(client);
             client.create().withMode(CreateMode.EPHEMERAL).forPath("/f-lost");
             CompletableFuture<String> gone = new CompletableFuture<>();

@@ -44,7 +44,7 @@ final class LockRecipeChecks {
         Curator.check("InterProcessMutex: excludes, is reentrant, passes on", LockRecipeChecks::mutex);
         Curator.check("InterProcessMutex: never two at once", LockRecipeChecks::mutexContention);
         Curator.check("InterProcessMutex: freed when its holder's session expires", clients -> {
-            InterProcessMutex held = new InterProcessMutex(clients.start(Peer.PROXY, 3_000), "/l-dying");
+            InterProcessMutex held = new InterProcessMutex(clients.start(Peer.RELAY, 3_000), "/l-dying");
             InterProcessMutex wanted = new InterProcessMutex(clients.start(), "/l-dying");
             held.acquire();
             Peer.ask("freeze");
@@ -89,7 +89,7 @@ final class LockRecipeChecks {
 
     private static void latchExpiry(Curator clients) throws Exception {
         Curator.Heard heard = new Curator.Heard();
-        LeaderLatch mortal = new LeaderLatch(clients.start(Peer.PROXY, 3_000), "/l-expiry", "mortal");
+        LeaderLatch mortal = new LeaderLatch(clients.start(Peer.RELAY, 3_000), "/l-expiry", "mortal");
         mortal.addListener(new org.apache.curator.framework.recipes.leader.LeaderLatchListener() {
             @Override
             public void isLeader() {

@@ -87,7 +87,7 @@ final class NodeRecipeChecks {
 
     private static void persistentNode(Curator clients) throws Exception {
         CuratorFramework observer = clients.start();
-        CuratorFramework mortal = clients.start(Peer.PROXY, 3_000);
+        CuratorFramework mortal = clients.start(Peer.RELAY, 3_000);
         PersistentNode node = new PersistentNode(mortal, CreateMode.EPHEMERAL, false, "/n-persistent", Curator.bytes("x"));
         node.start();
         Peer.that(node.waitForInitialCreate(30, TimeUnit.SECONDS), "created");

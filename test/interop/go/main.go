@@ -256,7 +256,7 @@ func reconnect(how string) func() {
 }
 
 func missed() {
-	c, events := connect(proxy, timeout)
+	c, events := connect(relay, timeout)
 	other := client()
 	defer c.Close()
 	defer other.Close()
@@ -280,7 +280,7 @@ func missed() {
 func expiry() {
 	observer := client()
 	defer observer.Close()
-	c, events := connect(proxy, 3*time.Second)
+	c, events := connect(relay, 3*time.Second)
 	defer c.Close()
 	session := c.SessionID()
 	must(c.Create("/gexpiry", nil, zk.FlagEphemeral, open))

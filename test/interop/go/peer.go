@@ -20,7 +20,7 @@ const (
 
 var (
 	server = os.Getenv("ZW_SERVER")
-	proxy  = os.Getenv("ZW_PROXY")
+	relay  = os.Getenv("ZW_RELAY")
 	super  = os.Getenv("ZW_SUPER")
 
 	input = bufio.NewReader(os.Stdin)

@@ -103,7 +103,7 @@ final class AclChecks {
         });
         Peer.check("identities are told again on a new connection", () -> {
             Client.Events events = new Client.Events();
-            ZooKeeper zk = Client.connect(Peer.PROXY, Client.SESSION_MS, events);
+            ZooKeeper zk = Client.connect(Peer.RELAY, Client.SESSION_MS, events);
             zk.addAuthInfo("digest", Client.bytes("ann:secret"));
             zk.getData("/acl/own", false, null);
             Peer.ask("cut");

@@ -2,9 +2,12 @@ import static org.apache.zookeeper.ZooDefs.Ids.OPEN_ACL_UNSAFE;
 
 import java.util.Arrays;
 import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.apache.zookeeper.AddWatchMode;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException.Code;
 import org.apache.zookeeper.ZooKeeper;
@@ -55,12 +58,75 @@ final class LimitChecks {
             for (int i = 0; i < clients.length; i++) {
                 clients[i].create("/limit/session" + i, null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
             }
-            Thread[] closers = new Thread[clients.length]; // one close takes the client a tenth of a second
-            for (int i = 0; i < clients.length; i++) closers[i] = closer(clients[i]);
-            for (Thread closer : closers) closer.join();
+            closeAll(clients);
             for (int i = 0; i < clients.length; i++) Peer.equal(null, zk.exists("/limit/session" + i, false), "session" + i);
         });
+        Peer.check("three thousand ephemeral nodes go with their session", () -> manyEphemerals(zk));
+        Peer.check("five thousand watches are set again on a new connection", LimitChecks::manyWatches);
+        Peer.check("a hundred sessions hear one change", () -> {
+            Client.make(zk, "/limit/heard");
+            Client.Events events = new Client.Events();
+            ZooKeeper[] clients = new ZooKeeper[100];
+            for (int i = 0; i < clients.length; i++) {
+                clients[i] = new ZooKeeper(Peer.SERVER, Client.SESSION_MS, new Client.Events());
+                clients[i].getData("/limit/heard", events, null);
+            }
+            zk.setData("/limit/heard", null, -1);
+            for (int i = 0; i < clients.length; i++) events.expect("NodeDataChanged /limit/heard");
+            closeAll(clients);
+        });
         zk.close();
+    }
+
+    private static void manyEphemerals(ZooKeeper zk) throws Exception {
+        int count = 3_000;
+        ZooKeeper owner = Client.connect();
+        Client.make(zk, "/limit/ephemerals");
+        CountDownLatch created = new CountDownLatch(count);
+        for (int i = 0; i < count; i++) {
+            owner.create("/limit/ephemerals/" + i, null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL,
+                (int rc, String path, Object ctx, String name) -> created.countDown(), null);
+        }
+        Peer.that(created.await(60, TimeUnit.SECONDS), "all creates answered, missing " + created.getCount());
+        Peer.equal(count, owner.getEphemerals("/limit/ephemerals").size(), "ephemerals");
+        Client.Events events = new Client.Events();
+        zk.addWatch("/limit/ephemerals", events, AddWatchMode.PERSISTENT_RECURSIVE);
+        owner.close();
+        for (int i = 0; i < count; i++) Peer.that(events.next().startsWith("NodeDeleted /limit/ephemerals/"), "a deletion");
+        Peer.equal(0, zk.exists("/limit/ephemerals", false).getNumChildren(), "children left");
+    }
+
+    /** More paths than the client puts into one request. */
+    private static void manyWatches() throws Exception {
+        int count = 5_000;
+        Client.Events session = new Client.Events();
+        ZooKeeper watching = Client.connect(Peer.RELAY, Client.SESSION_MS, session);
+        ZooKeeper other = Client.connect();
+        Client.make(other, "/limit/watched");
+        String prefix = "/limit/watched/" + "n".repeat(100);
+        Set<String> heard = ConcurrentHashMap.newKeySet();
+        CountDownLatch left = new CountDownLatch(count);
+        CountDownLatch set = new CountDownLatch(count);
+        for (int i = 0; i < count; i++) {
+            watching.exists(prefix + i, event -> {
+                if (event.getPath() != null && heard.add(event.getType() + event.getPath())) left.countDown();
+            }, (rc, path, ctx, stat) -> set.countDown(), null);
+        }
+        Peer.that(set.await(60, TimeUnit.SECONDS), "all watches set, missing " + set.getCount());
+        Peer.ask("freeze");
+        for (int i = 0; i < count; i += 2) make(other, prefix + i);
+        other.sync("/limit");
+        Peer.ask("thaw");
+        session.await("state SyncConnected");
+        for (int i = 1; i < count; i += 2) make(other, prefix + i);
+        Peer.that(left.await(60, TimeUnit.SECONDS), "every watch to hear its node's creation, missing " + left.getCount());
+        Peer.that(heard.stream().allMatch(event -> event.startsWith("NodeCreated/")), "creations only");
+        watching.close();
+        other.close();
+    }
+
+    private static void make(ZooKeeper zk, String path) {
+        zk.create(path, null, OPEN_ACL_UNSAFE, CreateMode.PERSISTENT, (int rc, String asked, Object ctx, String name) -> {}, null);
     }
 
     /** The client, too, has a limit for what it reads; here it must not be the one that is met. */
@@ -68,6 +134,13 @@ final class LimitChecks {
         ZKClientConfig config = new ZKClientConfig();
         config.setProperty("jute.maxbuffer", String.valueOf(4 * FRAME_MAX));
         return new ZooKeeper(Peer.SERVER, Client.SESSION_MS, new Client.Events(), config);
+    }
+
+    /** At once, because one close takes the client a tenth of a second. */
+    private static void closeAll(ZooKeeper[] clients) throws InterruptedException {
+        Thread[] closers = new Thread[clients.length];
+        for (int i = 0; i < clients.length; i++) closers[i] = closer(clients[i]);
+        for (Thread closer : closers) closer.join();
     }
 
     private static Thread closer(ZooKeeper zk) {

@@ -25,7 +25,7 @@ final class Peer {
     }
 
     static final String SERVER = System.getenv("ZW_SERVER");
-    static final String PROXY = System.getenv("ZW_PROXY");
+    static final String RELAY = System.getenv("ZW_RELAY");
     static final String SUPER = System.getenv("ZW_SUPER");
     static final int TIMEOUT_MS = 30_000;
     private static final int CHECK_TIMEOUT_MS = 90_000;

@@ -88,7 +88,7 @@ final class RestartChecks {
     /** Checks that stop the server in the middle of something. */
     private static final class Run {
         static void takeOver() throws Exception {
-            ZooKeeper first = Client.connect(Peer.PROXY, Client.SESSION_MS, new Client.Events());
+            ZooKeeper first = Client.connect(Peer.RELAY, Client.SESSION_MS, new Client.Events());
             first.create("/taken", null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
             Peer.ask("freeze");
             Peer.ask("kill-restart");
@@ -133,7 +133,7 @@ final class RestartChecks {
         }
 
         static void expires() throws Exception {
-            ZooKeeper zk = Client.connect(Peer.PROXY, 2_000, new Client.Events());
+            ZooKeeper zk = Client.connect(Peer.RELAY, 2_000, new Client.Events());
             zk.create("/orphan", null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
             Peer.ask("freeze");
             Peer.ask("kill-restart");

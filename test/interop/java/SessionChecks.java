@@ -1,10 +1,13 @@
 import static org.apache.zookeeper.ZooDefs.Ids.OPEN_ACL_UNSAFE;
 
+import java.net.InetSocketAddress;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException.Code;
 import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.client.StaticHostProvider;
+import org.apache.zookeeper.client.ZKClientConfig;
 
 /** A session's life: timeout agreed, kept, moved to another handle, closed, expired. */
 final class SessionChecks {
@@ -26,6 +29,7 @@ final class SessionChecks {
             Peer.that(zk.close(Peer.TIMEOUT_MS), "closed in time");
             Peer.equal(ZooKeeper.States.CLOSED, zk.getState(), "state");
         });
+        Peer.check("every constructor leads to a session", SessionChecks::constructors);
         Peer.check("the timeout is clamped to the server's limits", () -> {
             for (int[] pair : new int[][] {{900, 2 * TICK_MS}, {10_000_000, 60_000}, {2 * TICK_MS, 2 * TICK_MS}}) {
                 ZooKeeper zk = Client.connect(Peer.SERVER, pair[0], new Client.Events());
@@ -43,7 +47,7 @@ final class SessionChecks {
         Peer.check("updateServerList keeps the session", () -> {
             ZooKeeper zk = Client.connect();
             long id = zk.getSessionId();
-            zk.updateServerList(Peer.SERVER + "," + Peer.PROXY);
+            zk.updateServerList(Peer.SERVER + "," + Peer.RELAY);
             Client.whenConnected(() -> zk.exists("/", false)); // it may choose the other address at once
             Peer.equal(id, zk.getSessionId(), "session");
             zk.close();
@@ -98,12 +102,50 @@ final class SessionChecks {
         observer.close();
     }
 
+    private static void constructors() throws Exception {
+        ZooKeeper owner = Client.connect();
+        long id = owner.getSessionId();
+        byte[] password = owner.getSessionPasswd();
+        ZKClientConfig config = new ZKClientConfig();
+        int ms = Client.SESSION_MS;
+        for (int i = 0; i < 6; i++) {
+            Client.Events events = new Client.Events();
+            ZooKeeper zk = switch (i) {
+                case 0 -> new ZooKeeper(Peer.SERVER, ms, events, config);
+                case 1 -> new ZooKeeper(Peer.SERVER, ms, events, false, hosts());
+                case 2 -> new ZooKeeper(Peer.SERVER, ms, events, false, hosts(), config);
+                case 3 -> new ZooKeeper(Peer.SERVER, ms, events, true, config);
+                case 4 -> new ZooKeeper(Peer.SERVER, ms, events, false);
+                default -> new ZooKeeper(Peer.SERVER, ms, events);
+            };
+            events.expect("state SyncConnected");
+            Peer.that(!zk.getSaslClient().isFailed(), "no failure from SASL, which nobody configured");
+            zk.close();
+        }
+        owner.close();
+        for (int i = 0; i < 3; i++) {
+            Client.Events events = new Client.Events();
+            ZooKeeper zk = switch (i) {
+                case 0 -> new ZooKeeper(Peer.SERVER, ms, events, id, password, false);
+                case 1 -> new ZooKeeper(Peer.SERVER, ms, events, id, password, false, hosts());
+                default -> new ZooKeeper(Peer.SERVER, ms, events, id, password, false, hosts(), config);
+            };
+            events.expect("state Expired"); // its session was closed above
+            zk.close();
+        }
+    }
+
+    private static StaticHostProvider hosts() {
+        String[] parts = Peer.SERVER.split(":");
+        return new StaticHostProvider(List.of(new InetSocketAddress(parts[0], Integer.parseInt(parts[1]))));
+    }
+
     /** Behind the frozen relay a session goes silent for the server; another, not behind it, only pings. */
     private static void expiry(ZooKeeper observer) throws Exception {
         ZooKeeper pinging = Client.connect(Peer.SERVER, 2 * TICK_MS, new Client.Events());
         pinging.create("/session/pinging", null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
         Client.Events session = new Client.Events();
-        ZooKeeper silent = Client.connect(Peer.PROXY, 3_000, session);
+        ZooKeeper silent = Client.connect(Peer.RELAY, 3_000, session);
         silent.create("/session/silent", null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
         Client.Events events = new Client.Events();
         observer.exists("/session/silent", events);
@@ -126,7 +168,7 @@ final class SessionChecks {
 
     private static void reattach(ZooKeeper observer) throws Exception {
         Client.Events firstSession = new Client.Events();
-        ZooKeeper first = Client.connect(Peer.PROXY, Client.SESSION_MS, firstSession);
+        ZooKeeper first = Client.connect(Peer.RELAY, Client.SESSION_MS, firstSession);
         first.create("/session/moved", null, OPEN_ACL_UNSAFE, CreateMode.EPHEMERAL);
         long id = first.getSessionId();
         byte[] password = first.getSessionPasswd();

@@ -209,7 +209,7 @@ final class WatchChecks {
     /** The relay hangs up on one handle while another changes everything that handle watches. */
     private static void missed(ZooKeeper other) throws Exception {
         Client.Events session = new Client.Events();
-        ZooKeeper zk = Client.connect(Peer.PROXY, Client.SESSION_MS, session);
+        ZooKeeper zk = Client.connect(Peer.RELAY, Client.SESSION_MS, session);
         Client.make(other, "/miss");
         for (String name : List.of("data", "gone", "kids", "exists", "p", "same")) Client.make(other, "/miss/" + name);
         Client.Events data = new Client.Events();

@@ -8,7 +8,7 @@ from kazoo.protocol.states import EventType, WatchedEvent, KeeperState
 from kazoo.retry import KazooRetry
 from kazoo.security import OPEN_ACL_UNSAFE, make_acl, make_digest_acl
 
-from peer import PROXY, SERVER, Clients, Events, ask, check, equal, fails, until
+from peer import RELAY, SERVER, Clients, Events, ask, check, equal, fails, until
 
 
 def run():
@@ -229,7 +229,7 @@ def retry():
 
 def reattach():
     with Clients() as clients:
-        observer, first = clients.start(), clients.start(hosts=PROXY)
+        observer, first = clients.start(), clients.start(hosts=RELAY)
         first.create("/kmoved", ephemeral=True)
         ask("freeze")
         second = clients.start(client_id=first.client_id)
@@ -243,7 +243,7 @@ def reattach():
 def lost():
     with Clients() as clients:
         observer = clients.start()
-        c = clients.start(hosts=PROXY, timeout=3.0)
+        c = clients.start(hosts=RELAY, timeout=3.0)
         states, gone = Events(), Events()
         c.add_listener(states.add)
         c.create("/klost", ephemeral=True)

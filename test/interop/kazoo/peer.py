@@ -12,7 +12,7 @@ import traceback
 from kazoo.client import KazooClient
 
 SERVER = os.environ["ZW_SERVER"]
-PROXY = os.environ["ZW_PROXY"]
+RELAY = os.environ["ZW_RELAY"]
 TIMEOUT_S = 30
 CHECK_TIMEOUT_S = 120
 

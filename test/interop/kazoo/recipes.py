@@ -7,7 +7,7 @@ from kazoo.recipe.cache import TreeCache, TreeEvent
 from kazoo.recipe.partitioner import PartitionState
 from kazoo.recipe.watchers import PatientChildrenWatch
 
-from peer import PROXY, Background, Clients, Events, ask, check, equal, fails, until
+from peer import RELAY, Background, Clients, Events, ask, check, equal, fails, until
 
 
 def run():
@@ -73,7 +73,7 @@ def lock_refused():
 
 def lock_expiry():
     with Clients() as clients:
-        a = clients.start(hosts=PROXY, timeout=3.0)
+        a = clients.start(hosts=RELAY, timeout=3.0)
         b = clients.start()
         equal(True, a.Lock("/kr/dying", "a").acquire(), "acquired")
         waiting = Background(b.Lock("/kr/dying", "b").acquire)
@@ -324,7 +324,7 @@ def watches():
 
 def watches_after_silence():
     with Clients() as clients:
-        c, other = clients.start(hosts=PROXY), clients.start()
+        c, other = clients.start(hosts=RELAY), clients.start()
         seen, kids = Events(), Events()
         other.create("/kr/silence", b"0", makepath=True)
         c.DataWatch("/kr/silence", lambda data, stat: seen.add(data))

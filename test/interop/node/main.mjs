@@ -3,7 +3,7 @@
  * ConnectRequest has no readOnly byte, and it knows neither persistent watches nor container and TTL nodes.
  */
 import zookeeper from 'node-zookeeper-client'
-import { ask, call, check, equal, fails, finish, Heard, proxy, server } from './peer.mjs'
+import { ask, call, check, equal, fails, finish, Heard, relay, server } from './peer.mjs'
 
 const { CreateMode, ACL, Id, Permission } = zookeeper
 const closedAcl = [new ACL(Permission.ALL, new Id('auth', ''))]
@@ -131,7 +131,7 @@ async function chroot(c) {
 }
 
 async function expiry(observer) {
-  const { client, states } = await connect(proxy, 3_000)
+  const { client, states } = await connect(relay, 3_000)
   await call(client, 'create', '/nexpiry', CreateMode.EPHEMERAL)
   const gone = new Heard()
   await call(observer, 'exists', '/nexpiry', eventsOf(gone))

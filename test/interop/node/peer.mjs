@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline'
 
 export const server = process.env.ZW_SERVER
-export const proxy = process.env.ZW_PROXY
+export const relay = process.env.ZW_RELAY
 const timeoutMs = 30_000
 const checkTimeoutMs = 90_000
 

@@ -8,7 +8,7 @@
 import { connect, createServer } from 'node:net'
 import { choosePort } from './server.mjs'
 
-export class Proxy {
+export class Relay {
   constructor(targetPort) {
     this.targetPort = targetPort
     this.port = 0
@@ -30,8 +30,8 @@ export class Proxy {
     if (this.frozen) return
     const upstream = connect(this.targetPort, '127.0.0.1')
     this.track(upstream)
-    this.relay(client, upstream)
-    this.relay(upstream, client)
+    this.pass(client, upstream)
+    this.pass(upstream, client)
   }
 
   track(socket) {
@@ -42,7 +42,7 @@ export class Proxy {
     socket.on('close', () => this.sockets.delete(socket))
   }
 
-  relay(from, to) {
+  pass(from, to) {
     from.on('data', (chunk) => {
       if (this.frozen || to.destroyed) return
       if (to.write(chunk)) return
