@@ -55,6 +55,7 @@ export class QuotaGate {
       }
       return true
     }
+    if (entry.countUsed < 0 && entry.bytesUsed < 0) return true // limits without counts: nothing to hold them against
     let countUsed = entry.countUsed + count
     let bytesUsed = entry.bytesUsed + bytes
     for (const pending of this.pending) {

@@ -180,6 +180,18 @@ describe('writes see what is ahead of them', () => {
     ])
   })
 
+  it('hard limits without a stats node beside them refuse nothing', () => {
+    const harness = new Harness({ enforceQuota: true })
+    const client = harness.client()
+    client.send(OpCode.create, create('/q', 0, ''))
+    client.send(OpCode.create, create('/zookeeper/quota/q', 0, ''))
+    client.send(OpCode.create, create('/zookeeper/quota/q/zookeeper_limits', 0, 'byteHardLimit=1,countHardLimit=1'))
+    harness.settle()
+    client.send(OpCode.create, create('/q/a', 0, 'more than one byte'))
+    harness.settle()
+    expect(client.last.err).toBe(0)
+  })
+
   it('keeps the predicted digest right over every kind of pipelined write', () => {
     const harness = new Harness() // its state machine throws on a mismatch
     const client = harness.client()
