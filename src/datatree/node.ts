@@ -367,6 +367,10 @@ export class NodeArena {
     return first
   }
 
+  forEachLinked(first: NodeId, next: number, visit: (n: NodeId) => void): void {
+    for (let n = first; n !== NO_NODE; n = this.int(n, next)) visit(n)
+  }
+
   clear(): void {
     this.slots.clear()
     this.blobs.clear()

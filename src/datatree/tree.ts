@@ -12,7 +12,6 @@
 
 import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
-import { Id64Map } from '../jute/id64.ts'
 import type { Output } from '../jute/output.ts'
 import { textToBytes } from '../jute/text.ts'
 import { AclTable, OPEN_ACL_ID, READ_ACL } from './acl.ts'
@@ -20,6 +19,7 @@ import { checkTree } from './check.ts'
 import { crc32 } from './crc32.ts'
 import { Field, Flag, NO_NODE, NodeArena, type NodeId, RECORD_BYTES, ROOT, STAT_PERSISTED_BYTES } from './node.ts'
 import { OwnerKind, type OwnerKindValue, ownerKind, ttlOf } from './owner.ts'
+import { Owners } from './owners.ts'
 import { hashBytes, PathIndex } from './pathindex.ts'
 import { TreeWalk } from './walk.ts'
 
@@ -64,7 +64,6 @@ export class DataTree {
   emulate353: boolean
   /** Znodes, the root once. */
   nodeCount: number
-  ephemeralsCount: number
   /** Bytes of all paths and data, the root's path as 1: Java's approximateDataSize (which counts UTF-16 units). */
   dataBytes: number
   /** The tree's digest as two int32 words. */
@@ -76,10 +75,7 @@ export class DataTree {
   readonly walks: TreeWalk[]
   private readonly hashSeed: number
   private readonly digestEnabled: boolean
-  /** First ephemeral of each session that has any. */
-  private readonly ephemerals: Id64Map<NodeId>
-  private firstContainer: NodeId
-  private firstTtl: NodeId
+  private readonly owners: Owners
   private scratch: Uint8Array
 
   /** A fresh tree, as Java makes it. */
@@ -88,7 +84,6 @@ export class DataTree {
     this.extendedTypes = false
     this.emulate353 = false
     this.nodeCount = 0
-    this.ephemeralsCount = 0
     this.dataBytes = 0
     this.digestHi = 0
     this.digestLo = 0
@@ -97,9 +92,7 @@ export class DataTree {
     this.walks = []
     this.hashSeed = (options.hashSeed ?? 0) | 0
     this.digestEnabled = options.digest ?? true
-    this.ephemerals = new Id64Map()
-    this.firstContainer = NO_NODE
-    this.firstTtl = NO_NODE
+    this.owners = new Owners(this.arena)
     this.scratch = new Uint8Array(256)
     this.createRoot()
     this.createReserved()
@@ -119,6 +112,10 @@ export class DataTree {
   }
 
   // --- fields
+
+  get ephemeralsCount(): number {
+    return this.owners.ephemeralsCount
+  }
 
   czxid(n: NodeId): number {
     return this.arena.long(n, Field.czxid)
@@ -293,33 +290,25 @@ export class DataTree {
 
   /** In order of creation. */
   forEachChild(n: NodeId, visit: (child: NodeId) => void): void {
-    this.forEachLinked(this.arena.int(n, Field.firstChild), Field.nextSibling, visit)
+    this.arena.forEachLinked(this.arena.int(n, Field.firstChild), Field.nextSibling, visit)
   }
 
   /** A session's ephemerals, in order of creation (after a load: in any order). */
   forEachEphemeral(hi: number, lo: number, visit: (n: NodeId) => void): void {
-    this.forEachLinked(this.ephemerals.get(hi, lo) ?? NO_NODE, Field.nextOwned, visit)
+    this.owners.forEachEphemeral(hi, lo, visit)
   }
 
   /** Sessions with ephemerals, and how many. */
   forEachEphemeralSession(visit: (hi: number, lo: number, count: number) => void): void {
-    this.ephemerals.forEach((first, hi, lo) => {
-      let count = 0
-      this.forEachLinked(first, Field.nextOwned, () => count++)
-      visit(hi, lo, count)
-    })
+    this.owners.forEachSession(visit)
   }
 
   forEachContainer(visit: (n: NodeId) => void): void {
-    this.forEachLinked(this.firstContainer, Field.nextOwned, visit)
+    this.owners.forEachContainer(visit)
   }
 
   forEachTtl(visit: (n: NodeId) => void): void {
-    this.forEachLinked(this.firstTtl, Field.nextOwned, visit)
-  }
-
-  private forEachLinked(first: NodeId, next: number, visit: (n: NodeId) => void): void {
-    for (let n = first; n !== NO_NODE; n = this.arena.int(n, next)) visit(n)
+    this.owners.forEachTtl(visit)
   }
 
   memory(): TreeMemory {
@@ -380,7 +369,7 @@ export class DataTree {
     assert((flags & Flag.free) === 0 && n > ROOT, 'remove: not a znode to remove')
     assert(arena.int(n, Field.numChildren) === 0, 'remove: has children')
     if ((flags & Flag.walked) !== 0) for (const walk of this.walks) walk.onRemove(n)
-    if ((flags & Flag.ownerKind) !== OwnerKind.none) this.disown(n)
+    if ((flags & Flag.ownerKind) !== OwnerKind.none) this.owners.remove(n)
     this.addDigest(-this.digest(n))
     this.nodeCount--
     this.dataBytes -= arena.pathLength(n) + arena.int(n, Field.dataLength)
@@ -448,9 +437,8 @@ export class DataTree {
     this.arena.clear()
     this.index.clear()
     this.acls.clear()
-    this.ephemerals.clear()
-    this.firstContainer = this.firstTtl = NO_NODE
-    this.nodeCount = this.ephemeralsCount = this.dataBytes = 0
+    this.owners.clear()
+    this.nodeCount = this.dataBytes = 0
     this.digestHi = this.digestLo = 0
   }
 
@@ -477,7 +465,7 @@ export class DataTree {
     if (n !== NO_NODE) {
       this.replaceData(n, buf, dataOff, dataLength)
       this.replaceAcl(n, aclId)
-      if (this.ownerKind(n) !== OwnerKind.none) this.disown(n)
+      this.owners.remove(n)
     } else if (pathOff === pathEnd) {
       n = this.createRoot()
       this.replaceData(n, buf, dataOff, dataLength)
@@ -602,47 +590,8 @@ export class DataTree {
     this.arena.setInt(n, Field.acl, aclId)
   }
 
-  /** Gives a znode that has no owner this one (perhaps 0), and puts it on the owner's list. */
   private own(n: NodeId, hi: number, lo: number): void {
-    const arena = this.arena
-    const kind = ownerKind(hi, lo, this.extendedTypes, this.emulate353)
-    arena.setInt(n, Field.owner, hi)
-    arena.setInt(n, Field.owner + 4, lo)
-    arena.setFlags(n, Flag.ownerKind, kind)
-    if (kind === OwnerKind.ephemeral) {
-      arena.setInt(n, Field.ownerShown, hi)
-      arena.setInt(n, Field.ownerShown + 4, lo)
-      const first = this.ephemerals.get(hi, lo) ?? NO_NODE
-      if (first === NO_NODE) this.ephemerals.set(hi, lo, n)
-      arena.link(first, n, Field.nextOwned)
-      this.ephemeralsCount++
-    } else if (kind === OwnerKind.container) {
-      this.firstContainer = arena.link(this.firstContainer, n, Field.nextOwned)
-    } else if (kind === OwnerKind.ttl) {
-      this.firstTtl = arena.link(this.firstTtl, n, Field.nextOwned)
-    }
-  }
-
-  private disown(n: NodeId): void {
-    const arena = this.arena
-    const hi = this.ownerHi(n)
-    const lo = this.ownerLo(n)
-    const kind = this.ownerKind(n)
-    if (kind === OwnerKind.ephemeral) {
-      const first = this.ephemerals.get(hi, lo)
-      assert(first !== undefined, 'disown: session owns nothing')
-      const after = arena.unlink(first, n, Field.nextOwned)
-      if (after === NO_NODE) this.ephemerals.delete(hi, lo)
-      else if (after !== first) this.ephemerals.set(hi, lo, after)
-      this.ephemeralsCount--
-    } else if (kind === OwnerKind.container) {
-      this.firstContainer = arena.unlink(this.firstContainer, n, Field.nextOwned)
-    } else {
-      this.firstTtl = arena.unlink(this.firstTtl, n, Field.nextOwned)
-    }
-    arena.setInt(n, Field.ownerShown, 0)
-    arena.setInt(n, Field.ownerShown + 4, 0)
-    arena.setFlags(n, Flag.ownerKind, OwnerKind.none)
+    this.owners.add(n, hi, lo, ownerKind(hi, lo, this.extendedTypes, this.emulate353))
   }
 
   /** To be called after any change that the digest covers. */

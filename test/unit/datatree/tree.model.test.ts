@@ -327,7 +327,6 @@ describe('check', () => {
     expect(damaged((tree) => tree.nodeCount++)).toThrow('counted')
     expect(damaged((tree) => tree.dataBytes++)).toThrow('dataBytes')
     expect(damaged((tree) => tree.digestLo++)).toThrow('digest')
-    expect(damaged((tree) => tree.ephemeralsCount++)).toThrow('ephemeralsCount')
     expect(damaged((tree) => tree.arena.setInt(a(tree), 0, 99))).toThrow('digest of a znode')
     expect(damaged((tree) => tree.arena.setInt(a(tree), 56, 1))).toThrow('numChildren')
     expect(damaged((tree) => tree.arena.setInt(find(tree, '/a/b'), 100, a(tree)))).toThrow('sibling')
