@@ -110,7 +110,9 @@ export class FrameReader {
   }
 
   private stop(chunk: Uint8Array, off: number): 'stopped' {
-    this.rest = chunk.slice(off)
+    // Not `slice`: a Buffer's shares its memory, and would keep the whole chunk alive besides.
+    this.rest = new Uint8Array(chunk.length - off)
+    this.rest.set(chunk.subarray(off))
     return 'stopped'
   }
 

@@ -37,10 +37,6 @@ afterAll(() => target?.stop())
 /** Where we answer otherwise on purpose. */
 const DELIBERATE: readonly { why: string; is(attack: Attack, ours: string, java: string): boolean }[] = [
   {
-    why: 'Java closes the connection on a null pointer of its own',
-    is: ({ bytes }, ours) => readInt(bytes, 8) === OpCode.sasl && readInt(bytes, 12) === -1 && ours === '0/20',
-  },
-  {
     why: 'Java lets a part of the body escape behind the error code',
     is: ({ bytes }, ours, java) => readInt(bytes, 8) === OpCode.multiRead && ours === '-5/16' && java.startsWith('-5/'),
   },

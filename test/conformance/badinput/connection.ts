@@ -30,7 +30,7 @@ export class Connection {
     this.waiting = null
     this.ended = false
     const frames = new FrameReader(REPLY_LENGTH_MAX, (buf, off, end) => {
-      this.take(buf.slice(off, end))
+      this.take(Uint8Array.from(buf.subarray(off, end)))
       return true
     })
     socket.on('data', (chunk) => {

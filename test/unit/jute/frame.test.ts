@@ -29,9 +29,9 @@ function collector(going: () => boolean = () => true): { reader: FrameReader; fr
   return { reader, frames }
 }
 
-/** A chunk that is worth nothing after the call it was lent for. */
+/** A chunk that is worth nothing after the call it was lent for: a Buffer as sockets give, whose `slice` is no copy. */
 function lend<T>(bytes: Uint8Array, call: (chunk: Uint8Array) => T): T {
-  const chunk = Uint8Array.from(bytes)
+  const chunk = Buffer.from(bytes)
   const result = call(chunk)
   chunk.fill(0xee)
   return result
