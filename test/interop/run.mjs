@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util'
 import { killAllGroups, runToEnd } from './process.mjs'
 import { runSuite } from './suite.mjs'
 import { backgroundSuites, suites } from './suites.mjs'
+import { removeTempDirs } from './tempdir.mjs'
 
 const repository = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 
@@ -91,7 +92,10 @@ function summarise(results) {
   process.exitCode = failures.length > 0 || countPassed === 0 ? 1 : 0
 }
 
-process.on('exit', killAllGroups)
+process.on('exit', () => {
+  killAllGroups()
+  removeTempDirs()
+})
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
 
 main().catch((error) => {

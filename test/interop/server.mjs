@@ -2,12 +2,12 @@
  * The server under test: one process on an empty directory, started by a shell command that takes a zoo.cfg path as
  * its last argument. It can be killed, stopped and started again on the same files and port.
  */
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { signalGroup, startGroup } from './process.mjs'
+import { makeTempDir } from './tempdir.mjs'
 
 const portFirst = 25200
 const portLast = 25299
@@ -54,7 +54,7 @@ function isFree(port) {
 export class Server {
   constructor(command, name, config, env) {
     this.command = command
-    this.dir = mkdtempSync(join(tmpdir(), `zoowarden-interop-${name}-`))
+    this.dir = makeTempDir(name)
     this.config = config
     this.env = env
     this.port = 0
@@ -134,9 +134,9 @@ export class Server {
     return files.map(readOrNothing).join('').slice(-4000)
   }
 
-  remove() {
+  /** Its port may be chosen again. */
+  release() {
     portsTaken.delete(this.port)
-    rmSync(this.dir, { recursive: true, force: true })
   }
 }
 

@@ -9,13 +9,11 @@
  *   end COUNT              the last line: how many checks there were
  * Anything else on stdout or stderr is kept and shown only when the program itself fails.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { signalGroup, startGroup } from './process.mjs'
 import { Relay } from './relay.mjs'
 import { baseConfig, Server, superUser } from './server.mjs'
+import { keepTempDir, makeTempDir, removeTempDir } from './tempdir.mjs'
 
 const answers = {
   kill: ({ server }) => server.kill(),
@@ -49,7 +47,7 @@ export async function runSuite(suite, options, results) {
     return
   }
   const server = new Server(options.server, suite.name, { ...baseConfig, ...suite.config }, suite.serverEnv)
-  const workDir = mkdtempSync(join(tmpdir(), `zoowarden-interop-${suite.name}-work-`))
+  const workDir = makeTempDir(`${suite.name}-work`)
   let relay = null
   try {
     await server.start()
@@ -68,9 +66,12 @@ export async function runSuite(suite, options, results) {
   } finally {
     relay?.stop()
     await server.kill()
-    if (options.keep) process.stdout.write(`kept ${suite.name}: ${server.dir}\n`)
-    else server.remove()
-    rmSync(workDir, { recursive: true, force: true })
+    server.release()
+    if (options.keep) {
+      keepTempDir(server.dir)
+      process.stdout.write(`# kept ${suite.name}: ${server.dir}\n`)
+    } else removeTempDir(server.dir)
+    removeTempDir(workDir)
   }
 }
 
