@@ -2,6 +2,7 @@
  * A run of the oracle: sequences by profile on pairs of servers, shrinking what differs, the kept cases, the summary.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { DIFFERENCES } from './differences.ts'
 import { generate } from './generate.ts'
@@ -17,6 +18,7 @@ export interface Options {
   a: string[]
   b: string[]
   dir: string
+  /** 0: whatever is free; else this one and the next. */
   port: number
   seed: number
   sequences: number
@@ -31,6 +33,8 @@ export interface Options {
   /** Save each shrunk finding under this name and a number. */
   save: string
   only: string
+  /** Reduce findings to few steps, after a second run on fresh servers. */
+  reduce: boolean
   /** Print every answer. */
   show: boolean
 }
@@ -125,8 +129,8 @@ export class Campaign {
       const { a, b, dir, port, fsync } = this.options
       const settings = profileNamed(profile)
       const servers = [
-        new Server(a, join(dir, 'a'), port, settings, fsync),
-        new Server(b, join(dir, 'b'), port + 1, settings, fsync),
+        new Server(a, join(dir, 'a'), port || (await freePort()), settings, fsync),
+        new Server(b, join(dir, 'b'), port ? port + 1 : await freePort(), settings, fsync),
       ]
       for (const s of servers) s.prepare()
       const pair = new Pair(servers[0]!, servers[1]!)
@@ -157,6 +161,11 @@ export class Campaign {
     const mismatch = await this.attempt(sequence)
     if (mismatch === null) {
       this.passed++
+      return
+    }
+    if (!this.options.reduce) {
+      this.findings.push({ sequence, mismatch })
+      await this.stop()
       return
     }
     // What is left of this pair may differ from now on: every doubt is settled on fresh servers.
@@ -211,6 +220,12 @@ export class Campaign {
     return mismatch
   }
 
+  /** Runs until something is found or the time is up; says nothing. Returns what was found. */
+  async hunt(profile: string): Promise<Finding | null> {
+    for (let seed = this.options.seed; !this.finished; seed++) await this.one(this.make(seed, profileNamed(profile)))
+    return this.findings[0] ?? null
+  }
+
   private summary(): number {
     if (this.pair !== null) this.collect(this.pair)
     const seconds = (Date.now() - this.began) / 1000
@@ -232,6 +247,18 @@ export class Campaign {
 
 function showTrace(where: string, a: string, b: string): void {
   if (!where.startsWith('admin')) console.log(a === b ? `${where}\n    = ${a}` : `${where}\n    A ${a}\n    B ${b}`)
+}
+
+/** Several oracles may run on one machine. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer()
+    probe.on('error', reject)
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo
+      probe.close(() => resolve(port))
+    })
+  })
 }
 
 function describe(m: Mismatch): string {

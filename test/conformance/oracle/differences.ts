@@ -33,6 +33,12 @@ const refused = (x: Json): boolean => fields(x)['err'] === -6 && fields(x)['zxid
 const differ = (x: Fields, y: Fields): string[] =>
   [...new Set([...Object.keys(x), ...Object.keys(y)])].filter((k) => JSON.stringify(x[k]) !== JSON.stringify(y[k]))
 
+/** Does a MultiResponse hold this code? */
+const hasCode = (x: Json, code: number): boolean => {
+  const results = fields(x)['body']
+  return Array.isArray(results) && results.some((r) => fields(r)['code'] === code)
+}
+
 export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'close-order',
@@ -58,6 +64,13 @@ export const DIFFERENCES: readonly Difference[] = [
     matches: ({ request, a, b }) => request?.op === -10 && refused(a) !== refused(b),
   },
   {
+    id: 'stranger-attach',
+    kind: 'deliberate',
+    description: 'who takes up a session with a wrong password does not end the connection that has it',
+    why: 'the reference closes it before it looks at the password: whoever guesses an id can cut clients off',
+    after: 'continue',
+  },
+  {
     id: 'auth-order',
     kind: 'arbitrary',
     description: 'an ACL entry of scheme auth expands to the same ids in another order',
@@ -72,6 +85,21 @@ export const DIFFERENCES: readonly Difference[] = [
       const digests = x.filter((e) => String(e).includes(' digest:'))
       return digests.length > 1 && [...x].sort().join() === [...y].sort().join()
     },
+  },
+  {
+    id: 'data-size',
+    kind: 'not sent',
+    description: 'zk_approximate_data_size of mntr is not compared',
+    why: 'for paths beyond ASCII the reference counts UTF-16 units, and this server counts bytes',
+    after: 'continue',
+  },
+  {
+    id: 'quota-in-multi',
+    kind: 'deliberate',
+    description: 'a multi that would pass a hard quota with its own earlier parts is refused with -125',
+    why: 'the reference counts applied writes only, so that one multi may exceed any limit',
+    after: 'abandon',
+    matches: ({ request, a, b }) => request?.op === 14 && hasCode(b, -125) && !hasCode(a, -125),
   },
   {
     id: 'ttl-flags',

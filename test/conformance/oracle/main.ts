@@ -25,7 +25,7 @@ const { values } = parseArgs({
     sequences: { type: 'string', default: '200' },
     minutes: { type: 'string', default: '0' },
     profile: { type: 'string', default: '' },
-    port: { type: 'string', default: '25300' },
+    port: { type: 'string', default: '0' },
     'stop-after': { type: 'string', default: '10' },
     matrix: { type: 'boolean', default: false },
     replay: { type: 'boolean', default: false },
@@ -62,6 +62,7 @@ const campaign = new Campaign({
   corpus: join(root, 'test', 'conformance', 'oracle', 'corpus'),
   save: values.save,
   only: values.case,
+  reduce: true,
   show: values.show,
 })
 
@@ -73,6 +74,7 @@ const interrupted = async (): Promise<void> => {
 }
 process.on('SIGINT', () => void interrupted())
 process.on('SIGTERM', () => void interrupted())
+process.on('SIGHUP', () => void interrupted())
 try {
   if (values.mutants) failed = await runMutants(root, dir, campaign.options)
   else if (values.replay) failed = await campaign.replay()

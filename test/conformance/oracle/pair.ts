@@ -8,7 +8,7 @@ import { explain } from './differences.ts'
 import type { Json } from './replies.ts'
 import { decodeConnect, decodeEvent, decodeReply, readHeader } from './replies.ts'
 import { differenceText, opName, requestText } from './report.ts'
-import type { Server } from './server.ts'
+import { type Server, word } from './server.ts'
 import { type Conn, type Message, Side } from './side.ts'
 import type { Request, Sequence, Step } from './steps.ts'
 import { compareWords } from './words.ts'
@@ -62,6 +62,8 @@ export class Pair {
   trace: ((where: string, a: string, b: string) => void) | null = null
   private explained: string[] = []
   private profile = ''
+  /** True while A's program runs on B's directory and the other way round. */
+  private swapped = false
 
   constructor(a: Server, b: Server) {
     this.servers = [a, b]
@@ -204,8 +206,19 @@ export class Pair {
       conn.write(bytes)
     }
     await this.answered(conns)
-    if (others.length > 0) await this.until(() => others.every((c) => c.closed), CLOSE_LIMIT_MS)
+    if (others.length > 0) await this.othersClosed(others, (step.password ?? 'right') === 'right')
     this.compare(step.c, false)
+  }
+
+  /** With a wrong password only the reference closes them, for certain; then they are closed by their client. */
+  private async othersClosed(others: readonly Conn[], entitled: boolean): Promise<void> {
+    const sure = entitled ? others : others.filter((conn) => conn.side === this.sides[this.swapped ? 1 : 0])
+    await this.until(() => sure.every((conn) => conn.closed), CLOSE_LIMIT_MS)
+    const left = others.filter((conn) => !conn.closed)
+    if (entitled || left.length === 0) return
+    this.explained.push('stranger-attach')
+    for (const conn of left) conn.drop()
+    await this.until(() => left.every((conn) => conn.closed), CLOSE_LIMIT_MS)
   }
 
   private async send(slot: number, requests: readonly Request[], split: number): Promise<void> {
@@ -543,12 +556,21 @@ export class Pair {
     for (const [i, side] of this.sides.entries()) side.skip(before[i]!, header[i]!, plain, label)
   }
 
+  /** The first program on the second's directory compares the digest behind every transaction: none may be off. */
+  private async digests(): Promise<void> {
+    if (!this.swapped) return
+    const text = await word(this.servers[1].port, 'mntr')
+    const count = /^zk_digest_mismatches_count\t(\d+)$/m.exec(text)?.[1] ?? 'none'
+    if (count !== '0') throw new Found(this.mismatch('digests in the log of B, read by A', '0', count, 'digest'))
+  }
+
   private async restart(how: 'kill' | 'stop' | 'swap'): Promise<void> {
     for (const slot of [...this.sides[0].conns.keys()]) this.compare(slot, true)
     await Promise.all(this.servers.map((s) => s.stop(how === 'kill' ? 'SIGKILL' : 'SIGTERM')))
     const conns = this.sides.flatMap((side) => [...side.conns.values()])
     await this.until(() => conns.every((c) => c.closed), CLOSE_LIMIT_MS)
     if (how === 'swap') {
+      this.swapped = !this.swapped
       const [a, b] = this.servers
       const command = a.command
       a.command = b.command
@@ -557,6 +579,7 @@ export class Pair {
     await this.start()
     for (const slot of [...this.sides[0].conns.keys()]) this.compare(slot, true)
     await this.dump()
+    await this.digests()
   }
 }
 

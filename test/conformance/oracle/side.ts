@@ -143,6 +143,9 @@ interface ZxidRange {
   label: string | null
 }
 
+/** Slots from here on are of sessions whose slot was taken by a newer one. */
+const FORMER_SLOT = 1000
+
 export class Side implements Names {
   readonly label: string
   port: number
@@ -233,6 +236,9 @@ export class Side implements Names {
     if (this.sessions.has(id)) return
     this.sessions.set(id, `session${this.sessionCount++}`)
     const n = bytes.readInt32BE(16)
+    const former = this.known.get(conn.session)
+    // Kept under a slot of its own, so that it is closed with the sequence: left alone it would expire in a later one.
+    if (former !== undefined) this.known.set(FORMER_SLOT + this.sessionCount, former)
     this.known.set(conn.session, { id, password: Buffer.from(bytes.subarray(20, 20 + Math.max(0, n))) })
   }
 

