@@ -45,7 +45,10 @@ function benchAdler() {
     const start = performance.now()
     for (let i = 0; i < calls; i++) state = adler32(state, bytes, 0, length)
     const s = seconds(start)
-    line(`adler32 of ${length} bytes`, `${((s * 1e9) / calls).toFixed(0)} ns, ${((calls * length) / s / 1e6).toFixed(0)} MB/s`)
+    line(
+      `adler32 of ${length} bytes`,
+      `${((s * 1e9) / calls).toFixed(0)} ns, ${((calls * length) / s / 1e6).toFixed(0)} MB/s`,
+    )
   }
 }
 
@@ -111,7 +114,10 @@ function fill(state) {
   }
   for (let i = 0; i < 1000; i++) parents.push(create(`/application-${String(i).padStart(4, '0')}`, 1))
   for (let i = 0; i < ZNODES - 1000; i++) {
-    create(`/application-${String(i % 1000).padStart(4, '0')}/instance-${String(i).padStart(11, '0')}`, parents[i % 1000])
+    create(
+      `/application-${String(i % 1000).padStart(4, '0')}/instance-${String(i).padStart(11, '0')}`,
+      parents[i % 1000],
+    )
   }
   state.zxidLast = 5
 }
@@ -168,7 +174,10 @@ function benchSnappy() {
   let end = 0
   let start = performance.now()
   for (let i = 0; i < 4000; i++) end = snappyEncode(block, 0, block.length, into, 0, table)
-  line('snappy encode', `${((4000 * block.length) / seconds(start) / 1e6).toFixed(0)} MB/s to ${end} of ${block.length}`)
+  line(
+    'snappy encode',
+    `${((4000 * block.length) / seconds(start) / 1e6).toFixed(0)} MB/s to ${end} of ${block.length}`,
+  )
   start = performance.now()
   for (let i = 0; i < 4000; i++) snappyDecode(into, 0, end, block)
   line('snappy decode', `${((4000 * block.length) / seconds(start) / 1e6).toFixed(0)} MB/s`)
