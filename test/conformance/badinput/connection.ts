@@ -92,6 +92,11 @@ export class Connection {
     while ((await this.next(deadlineMs)) !== null);
   }
 
+  /** Reads no more: what the server sends stays with it. */
+  deafen(): void {
+    this.socket.pause()
+  }
+
   /** Says that no more will come (FIN). */
   finish(): void {
     this.socket.end()
