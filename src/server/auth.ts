@@ -30,6 +30,8 @@ export interface AuthOptions {
   readonly digest: Digester
   /** Names that a client of the `ensemble` scheme may expect this server to have; null: the scheme is not provided. */
   readonly ensembleNames: readonly string[] | null
+  /** The longest ACL list taken, encoded (jute.maxbuffer). */
+  readonly aclBytesMax: number
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
   readonly enforcedSchemes: readonly string[]
 }
@@ -101,25 +103,33 @@ export class Auth {
     const unique = withoutDuplicates(raw)
     if (unique === null) return Err.marshallingError
     if (unique.length === 0) return Err.invalidACL
+    // A few ids and a few thousand `auth` entries make millions of entries: the list must stay fit for a transaction.
+    let bytes = 4
+    const add = (entry: AclEntry): boolean => {
+      bytes += 12 + entry.scheme.length + entry.id.length
+      fixed.push(entry)
+      return bytes <= this.options.aclBytesMax
+    }
     for (const { perms, scheme, id } of unique) {
       if (scheme === null) return Err.invalidACL
       if (scheme === 'auth') {
         const before = fixed.length
         for (const own of ids) {
-          if (this.isAuthenticated(own.scheme)) fixed.push({ perms, scheme: own.scheme, id: own.id })
+          if (!this.isAuthenticated(own.scheme)) continue
+          if (!add({ perms, scheme: own.scheme, id: own.id })) return Err.invalidACL
         }
         if (fixed.length === before) return Err.invalidACL
         continue
       }
       if (scheme === 'world' && id === null) return Err.marshallingError
       if (scheme === 'world' && id === 'anyone') {
-        fixed.push({ perms, scheme, id })
+        if (!add({ perms, scheme, id })) return Err.invalidACL
         continue
       }
       if (!this.hasProvider(scheme)) return Err.invalidACL
       if (id === null) return Err.marshallingError
       if (!this.isValidId(scheme, id)) return Err.invalidACL
-      fixed.push({ perms, scheme, id })
+      if (!add({ perms, scheme, id })) return Err.invalidACL
     }
     return this.acls.internEntries(fixed)
   }
@@ -172,6 +182,9 @@ export class Auth {
   }
 }
 
+/** Ids that one connection may gather: every permission check walks them. */
+export const AUTH_IDS_MAX = 1000
+
 /** Adds to an immutable list of ids with a set's meaning. */
 export function addAuthIds(ids: readonly AuthId[], added: readonly AuthId[]): readonly AuthId[] {
   const fresh = added.filter((a) => !ids.some((b) => a.scheme === b.scheme && a.id === b.id))
@@ -195,19 +208,18 @@ function readAcl(input: Input): RawAclEntry[] {
 /** Null where Java's comparison of two entries meets a null scheme or id on its left side. */
 function withoutDuplicates(entries: RawAclEntry[]): RawAclEntry[] | null {
   const unique: RawAclEntry[] = []
+  const seen = new Set<string>()
   for (const entry of entries) {
-    let found = false
-    for (const other of unique) {
-      if (entry.perms !== other.perms) continue
-      if (entry.scheme === null) return null
-      if (entry.scheme !== other.scheme) continue
-      if (entry.id === null) return null
-      if (entry.id === other.id) {
-        found = true
-        break
-      }
-    }
-    if (!found) unique.push(entry)
+    const perms = String(entry.perms)
+    if (entry.scheme === null && seen.has(perms)) return null
+    const scheme = `${perms}:${entry.scheme?.length}:${entry.scheme}`
+    if (entry.id === null && seen.has(scheme)) return null
+    const all = `${scheme}:${entry.id}`
+    if (seen.has(all)) continue
+    seen.add(perms)
+    seen.add(scheme)
+    seen.add(all)
+    unique.push(entry)
   }
   return unique
 }

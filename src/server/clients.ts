@@ -209,7 +209,9 @@ export class Clients implements ConnectionHost {
     this.refusals = 0
   }
 
-  private onData(client: Client, chunk: Uint8Array): void {
+  private onData(client: Client, buffer: Buffer): void {
+    // A plain array: what has to outlive this call is copied with `slice`, and a Buffer's slice is no copy.
+    const chunk = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
     this.metrics.counters.bytes_received_count += chunk.length
     if (client.phase === 'frames') this.take(client, client.frames.push(chunk))
     else if (client.phase === 'first bytes') this.onFirstBytes(client, chunk)

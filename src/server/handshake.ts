@@ -11,7 +11,7 @@ import { Err } from '../jute/codes.ts'
 import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
-import { type Auth, type AuthId, addAuthIds } from './auth.ts'
+import { AUTH_IDS_MAX, type Auth, type AuthId, addAuthIds } from './auth.ts'
 import { type Connection, countSent } from './connection.ts'
 import type { Metrics } from './metrics.ts'
 import { beginReply, closeFrame } from './replies.ts'
@@ -177,7 +177,7 @@ export class Handshake {
       conn.closeNow('client expects another ensemble')
       return false
     }
-    if (added === 'failed') {
+    if (added === 'failed' || conn.ids.length + added.length > AUTH_IDS_MAX) {
       this.metrics.authFailedCount++
       this.host.warn('authentication failed', { client: conn.remoteHost, scheme: scheme ?? 'null' })
       this.replyOutOfOrder(conn, xid, 0, Err.authFailed)

@@ -173,6 +173,7 @@ class StandaloneServer {
       superDigest: config.superDigest?.reveal() ?? null,
       digestAuthEnabled: config.digestAuthEnabled,
       digest: digester(config.digestAlg),
+      aclBytesMax: config.juteMaxBufferBytes,
       ensembleNames: config.authProviders.some(({ scheme }) => scheme === 'ensemble') ? config.ensembleAuthNames : null,
       enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
     })

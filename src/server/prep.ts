@@ -55,6 +55,7 @@ export interface WriteRequest {
 const LIMITS_OF_NOTHING = textToBytes('/zookeeper/quota/zookeeper_limits')
 const TXN_HEADER_BYTES = 32
 const DIGEST_VERSION = 2
+const DIGEST_BYTES = 12
 
 export class Prep {
   /** The last zxid assigned. */
@@ -118,13 +119,19 @@ export class Prep {
     }
     const zxid = ++this.zxidLast
     const start = out.pos
+    const { digestHi, digestLo } = this
     writeHeader(out, request, zxid, nowMs, type)
-    const err = undecodable ? Err.marshallingError : this.body(request, ops, zxid, nowMs, out)
+    let err = undecodable ? Err.marshallingError : this.body(request, ops, zxid, nowMs, out)
+    if (err === Err.ok && out.pos - start > this.options.juteLengthMax - DIGEST_BYTES) {
+      // Nobody could read it back from the log, Java neither: a multi whose ACLs grow beyond all bounds, for instance.
+      this.takeBack(zxid, digestHi, digestLo)
+      err = Err.marshallingError
+    }
     if (err !== Err.ok) {
       out.pos = start
       writeHeader(out, request, zxid, nowMs, OpCode.error)
       out.int(err)
-    } else if (this.options.digest) {
+    } else if (this.options.digest && out.pos > start + TXN_HEADER_BYTES) {
       out.int(DIGEST_VERSION)
       out.words(this.digestHi, this.digestLo)
     }
@@ -382,10 +389,7 @@ export class Prep {
       if (err !== Err.ok) {
         if (failed === Err.ok) {
           failed = err
-          this.outstanding.rollback(zxid)
-          this.quota.rollback(zxid)
-          this.digestHi = digestHi
-          this.digestLo = digestLo
+          this.takeBack(zxid, digestHi, digestLo)
           if (err === Err.marshallingError) return err
         }
         out.pos = at
@@ -397,6 +401,14 @@ export class Prep {
       }
     }
     return Err.ok
+  }
+
+  /** Forgets everything that the newest transaction was to change. */
+  private takeBack(zxid: Zxid, digestHi: number, digestLo: number): void {
+    this.outstanding.rollback(zxid)
+    this.quota.rollback(zxid)
+    this.digestHi = digestHi
+    this.digestLo = digestLo
   }
 
   /** Removes what the session owns now or will own once the writes ahead are applied. */
@@ -413,13 +425,18 @@ export class Prep {
       else if (record.ownerHi === sessionHi && record.ownerLo === sessionLo)
         paths.set(pathKey(record.path), record.path)
     })
-    if (this.options.closeSessionTxn) out.int(paths.size)
+    // A list too long for a transaction is left out, as older servers always did: whoever applies it deletes what the
+    // session owns. Then there is no digest either, which Java would take for the list.
+    let bytes = 4
+    for (const path of paths.values()) bytes += 4 + path.length
+    const listed = this.options.closeSessionTxn && bytes <= this.options.juteLengthMax - TXN_HEADER_BYTES - DIGEST_BYTES
+    if (listed) out.int(paths.size)
     for (const path of paths.values()) {
       const node = this.outstanding.get(path, 0, path.length)
       const parent = this.outstanding.get(path, 0, lastSlash(path, 0, path.length))
       assert(node !== null && parent !== null, 'an ephemeral znode and its parent')
       this.remove(node, parent, zxid)
-      if (this.options.closeSessionTxn) out.buffer(path)
+      if (listed) out.buffer(path)
     }
     return Err.ok
   }

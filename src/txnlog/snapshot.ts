@@ -145,7 +145,7 @@ export class SnapshotWriter {
     this.walk.close()
   }
 
-  /** The ACL table is taken before any node, so nodes written later may name lists it lacks: the log has those. */
+  /** The ACL table is taken before any node; the walk, begun in the same breath, never names a list younger than it. */
   private writeTables(out: Output): void {
     if (this.form === 'file') {
       out.int(MAGIC)

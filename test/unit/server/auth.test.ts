@@ -17,6 +17,7 @@ function makeAuth(acls: AclTable, over: Partial<ConstructorParameters<typeof Aut
     superDigest: null,
     digestAuthEnabled: true,
     digest,
+    aclBytesMax: 0xf_ffff,
     ensembleNames: null,
     enforcedSchemes: [],
     ...over,
@@ -198,6 +199,13 @@ describe('fix-up', () => {
     expect(fixup(me, [31, 'world', null])).toBe(Err.marshallingError)
     expect(fixup(me, [31, 'digest', null])).toBe(Err.marshallingError)
     expect(fixup(me, [31, 'nosuch', null])).toBe(Err.invalidACL)
+  })
+
+  it('stays bounded and quick however many entries there are (S9)', () => {
+    const many = Array.from({ length: 30_000 }, (_, i): Raw => [i, 'world', 'anyone'])
+    expect(fixup(me, ...many)).toHaveLength(30_000)
+    const ids = Array.from({ length: 1000 }, (_, i) => ({ scheme: 'digest', id: `u${i}:x` }))
+    expect(fixup(ids, ...many.map(([perms]): Raw => [perms, 'auth', '']))).toBe(Err.invalidACL)
   })
 
   it('keeps permission bits as they came', () => {

@@ -99,6 +99,7 @@ export class Harness implements ConnectionHost {
   readonly warnings: string[] = []
   readonly resumed: TestClient[] = []
   nowMs = 1000
+  bytesProposedLast = 0
   private readonly clients: TestClient[] = []
   private readonly outputs = new Map<Connection, Output>()
 
@@ -121,6 +122,7 @@ export class Harness implements ConnectionHost {
       superDigest: null,
       digestAuthEnabled: true,
       digest: (text) => `${text.split(':')[0]}:hash`,
+      aclBytesMax: 0xf_ffff,
       ensembleNames: null,
       enforcedSchemes: [],
     })
@@ -133,7 +135,10 @@ export class Harness implements ConnectionHost {
       {
         nowMs: () => this.nowMs,
         wallMs: () => 1_700_000_000_000 + this.nowMs,
-        propose: (...proposal) => this.proposals.push(...proposal),
+        propose: (...proposal) => {
+          this.bytesProposedLast = proposal[3] - proposal[2]
+          this.proposals.push(...proposal)
+        },
         connection: (connId) => this.clients[connId]?.conn,
         sessionOpened: () => {},
         sessionEnded: () => {},

@@ -295,6 +295,27 @@ describe('sessions', () => {
     expect(harness.sessions.count).toBe(0)
   })
 
+  it('close although the list of their ephemerals is longer than a transaction may be', () => {
+    const harness = new Harness()
+    const client = harness.client()
+    const name = 'e'.repeat(1000)
+    for (let i = 0; i < 2500; i++) {
+      client.send(OpCode.create, create(`/${name}${i}`, 1))
+      if (i % 500 === 0) harness.settle()
+    }
+    harness.settle()
+    expect(harness.state.tree.ephemeralsCount).toBe(2500)
+    client.send(OpCode.closeSession)
+    expect(harness.bytesProposedLast).toBeLessThan(100)
+    harness.settle()
+    expect(harness.state.tree.ephemeralsCount).toBe(0)
+    client.conn.closed = true
+    const next = harness.client()
+    next.send(OpCode.create, create('/after'))
+    harness.settle() // a wrong digest would throw here
+    harness.state.tree.check()
+  })
+
   it('expire by transaction, once, and their connection is closed (S3)', () => {
     const harness = new Harness()
     const client = harness.client()
