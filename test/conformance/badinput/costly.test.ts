@@ -4,12 +4,13 @@
  */
 
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { AddWatchMode, OpCode, Perm, Xid } from '../../../src/jute/codes.ts'
+import { AddWatchMode, Err, OpCode, Perm, Xid } from '../../../src/jute/codes.ts'
 import { Input } from '../../../src/jute/input.ts'
 import {
   type ACL,
   readReplyHeader,
   writeAddWatchRequest,
+  writeAuthPacket,
   writeCreateRequest,
   writeExistsRequest,
   writeGetDataRequest,
@@ -136,4 +137,31 @@ test('S7: an ACL of thirty thousand entries is answered', async () => {
     writeSetACLRequest(out, { path: '/acl', acl: [...acl, ...OPEN], version: -1 }),
   )
   expect(err).not.toBe(null)
+})
+
+function authOf(i: number): Uint8Array {
+  const auth = new TextEncoder().encode(`user${i}:x`)
+  return request(Xid.auth, OpCode.auth, (out) => writeAuthPacket(out, { type: 0, scheme: 'digest', auth }))
+}
+
+test('S7: entries of `auth` times ids of the client do not become an ACL longer than a request may be', async () => {
+  for (let i = 0; i < 900; i++) {
+    session.write(authOf(i))
+    expect(await reply(session)).toBe(0)
+  }
+  const acl = Array.from({ length: 20_000 }, (_, i) => ({ perms: i + 1, id: { scheme: 'auth', id: '' } }))
+  const err = await call(session, OpCode.setACL, (out) => writeSetACLRequest(out, { path: '/acl', acl, version: -1 }))
+  expect(err).toBe(Err.invalidACL)
+})
+
+test('S7: a connection cannot gather ids without end', async () => {
+  let answered = 0
+  for (let i = 0; i < 5000 && !session.closed; i++) session.write(authOf(i))
+  for (;;) {
+    const err = await reply(session)
+    if (err !== 0) break
+    answered++
+  }
+  expect(answered).toBeLessThan(2000)
+  expect(await session.next(DEADLINE_MS)).toBe(null)
 })
