@@ -57,6 +57,24 @@ export function encodeText(text: string, into: Uint8Array, at: number): number {
   return at
 }
 
+/** The inverse of `encodeText`, for bytes that it has written: surrogates come back as they went. */
+export function decodeUnits(buf: Uint8Array): string {
+  let text = ''
+  for (let at = 0; at < buf.length; ) {
+    const first = buf[at++]!
+    if (first < 0x80) {
+      text += String.fromCharCode(first)
+    } else if (first < 0xe0) {
+      text += String.fromCharCode(((first & 0x1f) << 6) | (buf[at++]! & 0x3f))
+    } else {
+      const unit = ((first & 0x0f) << 12) | ((buf[at]! & 0x3f) << 6) | (buf[at + 1]! & 0x3f)
+      text += String.fromCharCode(unit)
+      at += 2
+    }
+  }
+  return text
+}
+
 /** `text` as bytes of its own. */
 export function textToBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(textBytes(text))

@@ -12,7 +12,7 @@ import { OpCode } from '../jute/codes.ts'
 import { StorageError } from '../jute/errors.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { Output } from '../jute/output.ts'
-import { zxidHex } from '../jute/zxid.ts'
+import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
@@ -136,7 +136,10 @@ class StandaloneServer {
     const { config, logger, metrics } = this
     const started = nowMs()
     const disk = nodeDisk()
-    const relay = new Relay()
+    const relay = new Relay((zxid) => {
+      metrics.counters.digest_mismatches_count++
+      logger.warn({ zxid: zxidText(zxid) }, 'the tree is not what the author of this transaction had: digests differ')
+    })
     const snapshots = {
       compression: config.snapshotCompression,
       digest: config.treeDigestEnabled,
@@ -358,7 +361,14 @@ class StandaloneServer {
 
 /** Sinks that the state machine is born with, before the pipeline that answers them exists. */
 class Relay {
-  pipeline: Pipeline | null = null
+  pipeline: Pipeline | null
+  private readonly onDigestMismatch: (zxid: Zxid) => void
+
+  constructor(onDigestMismatch: (zxid: Zxid) => void) {
+    this.pipeline = null
+    this.onDigestMismatch = onDigestMismatch
+  }
+
   readonly watches: WatchSink = {
     onWatch: (conn, type, zxid, path, off, end, aclId) =>
       this.pipeline?.onWatch(conn, type, zxid, path, off, end, aclId),
@@ -367,7 +377,8 @@ class Relay {
     onResult: (index, type, err, node) => this.pipeline?.applySink.onResult(index, type, err, node),
     onSessionCreated: (hi, lo, timeoutMs) => this.pipeline?.applySink.onSessionCreated(hi, lo, timeoutMs),
     onSessionClosed: (hi, lo) => this.pipeline?.applySink.onSessionClosed(hi, lo),
-    onDigestMismatch: (zxid) => this.pipeline?.applySink.onDigestMismatch(zxid),
+    // Counted during recovery as well, when there is no pipeline yet.
+    onDigestMismatch: (zxid) => this.onDigestMismatch(zxid),
   }
 }
 

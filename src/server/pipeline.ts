@@ -350,7 +350,7 @@ export class Pipeline {
   }
 
   /** Collects the reply's body while the state machine applies; called right after each (sub-)operation took effect. */
-  readonly applySink: ApplySink = {
+  readonly applySink: Omit<ApplySink, 'onDigestMismatch'> = {
     onResult: (_index: number, type: number, err: number, node: NodeId): void => {
       const pending = this.applying
       if (pending === null) return
@@ -370,9 +370,6 @@ export class Pipeline {
       this.host.sessionEnded(session, !byClient)
       const conn = session.owner === null ? undefined : this.host.connection(session.owner.connId)
       if (conn !== undefined && conn === session.owner && !byClient) conn.closeAfterFlush('session expired')
-    },
-    onDigestMismatch: (zxid: Zxid): void => {
-      this.host.warn('tree digest differs from the one in the transaction', { zxid })
     },
   }
 

@@ -7,7 +7,7 @@ import { cpus, freemem, hostname, release, totalmem, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { id64Hex, id64ToBigInt } from '../jute/id64.ts'
-import { decodeText } from '../jute/text.ts'
+import { decodeUnits } from '../jute/text.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Connection } from './connection.ts'
@@ -100,8 +100,9 @@ export function makeView(parts: ViewParts): ServerView {
   }
 }
 
+/** Paths here are znodes' or watches', which are kept as Java would write them. */
 function text(path: Uint8Array): string {
-  return decodeText(path, 0, path.length)
+  return decodeUnits(path)
 }
 
 function sessionOf(clients: Clients, connId: number): readonly [number, number] {
