@@ -1,0 +1,221 @@
+/**
+ * The words of agreement, and its boundary with the world.
+ *
+ * Everything here but links.ts is pure: bytes, times and ids come in through `Peer` (peer.ts), and what is to be done
+ * goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the bytes of a
+ * log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
+ *
+ * Three positions of a member's history matter, and they never pass each other the wrong way:
+ *
+ *   delivered <= logged     a transaction is appended to our own log before the tree sees it
+ *   durable   <= logged     acknowledgements wait for durable, and for nothing less
+ *
+ * What is logged and not delivered stays in memory (commitlog.ts) over a change of role, so that the next vote counts
+ * it (ZOOKEEPER-2845, 4712) and the tree never has to be wound back for it.
+ */
+
+import type { Zxid } from '../jute/zxid.ts'
+
+/** A server's id: any safe integer. Java's special values (-2^63 of non-voters, 2^63-1) exist on the wire only. */
+export type Sid = number
+/** One TCP connection. Given by the shell, never used twice. */
+export type LinkId = number
+export type LinkKind = 'election' | 'learner'
+export type Epoch = 'accepted' | 'current'
+export type Role = 'looking' | 'following' | 'leading' | 'observing'
+
+export interface Vote {
+  leader: Sid
+  zxid: Zxid
+  electionEpoch: number
+  peerEpoch: number
+}
+
+/** One entry of the log; the bytes are owned and never change. */
+export interface Proposal {
+  readonly zxid: Zxid
+  readonly bytes: Uint8Array
+}
+
+/** One name and value out of a request's authinfo, as Java's Id. */
+export interface AuthInfo {
+  scheme: string | null
+  id: string | null
+}
+
+/** A membership and its rule of majority. Immutable; made from the configuration's text. */
+export interface Quorum {
+  /** The zxid of the reconfiguration that made it; epoch << 32 for the first; 0 for one that only stands in a file. */
+  readonly version: Zxid
+  /** The canonical text with its version line, as in /zookeeper/config and NEWLEADER. */
+  readonly text: string
+  isMember(sid: Sid): boolean
+  isVoter(sid: Sid): boolean
+  /** Those who are not voters do not count. */
+  containsQuorum(sids: ReadonlySet<Sid>): boolean
+  /** The members as text without the version, addresses included: two configurations with the same are the same. */
+  readonly membersText: string
+  /** The server's quorum address as `host:port` text, null if it is no member. */
+  quorumAddress(sid: Sid): string | null
+}
+
+/** Reads a configuration's text; throws on anything that is not one. */
+export type ParseQuorum = (text: string, version?: Zxid) => Quorum
+
+export interface ZabOptions {
+  readonly sid: Sid
+  readonly tickMs: number
+  readonly initLimitTicks: number
+  readonly syncLimitTicks: number
+  /** Ticks a learner may take to connect; 0 is initLimitTicks (connectToLearnerMasterLimit). */
+  readonly connectLimitTicks: number
+  /** Committed proposals kept in memory for learners (zookeeper.commitLogCount, at least 500 in Java). */
+  readonly commitLogCount: number
+  /** Learners may be served from the log on disk (zookeeper.snapshotSizeFactor >= 0). The shell limits its size. */
+  readonly txnLogSync: boolean
+  /** Every learner gets the whole tree (zookeeper.forceSnapshotSync). */
+  readonly forceSnapshotSync: boolean
+  /** Bytes held back for one learner while it is being synchronised; beyond it the link is closed and it starts anew. */
+  readonly heldBytesMax: number
+  /** Bytes of one piece of history from disk. */
+  readonly historyBytes: number
+  /** Observers that may take the tree, or a difference, at the same time (zookeeper.leader.maxConcurrentSnapSyncs ..). */
+  readonly snapSyncsMax: number
+  readonly diffSyncsMax: number
+  readonly reconfigEnabled: boolean
+  /** Pause between two tries to connect (zookeeper.leaderConnectDelayDuringRetryMs). */
+  readonly connectDelayMs: number
+  /** An observer waits up to this long, at random, before it looks for a leader again (observer.election.DelayMs). */
+  readonly observerDelayMs: number
+  /** A leader quits after this long if one of its voters is seen looking before the epoch is fixed; -1 is never. */
+  readonly epochWaitMs: number
+}
+
+export const ZAB_DEFAULTS = {
+  connectLimitTicks: 0,
+  commitLogCount: 500,
+  txnLogSync: true,
+  forceSnapshotSync: false,
+  heldBytesMax: 256 * 1024 * 1024,
+  historyBytes: 1024 * 1024,
+  snapSyncsMax: 10,
+  diffSyncsMax: 100,
+  reconfigEnabled: false,
+  connectDelayMs: 100,
+  observerDelayMs: 200,
+  epochWaitMs: -1,
+} as const
+
+/**
+ * What agreement asks of the world. Synchronous, and it must not call back into the core before it returns: answers
+ * come later, each as the named call of `Peer`.
+ */
+export interface ZabOut {
+  /** Milliseconds of a clock that never goes back. The same value all through one input. */
+  nowMs(): number
+  /** Uniform in [0, 1), from the seed. */
+  random(): number
+  /** Answered by onOpen(link, sid, kind) or onDialFailed(sid, kind). */
+  dial(sid: Sid, kind: LinkKind): void
+  /** Bytes are borrowed. FIFO per link; leaves at the end of the turn. A link that is closed already: dropped. */
+  send(link: LinkId, bytes: Uint8Array): void
+  /** Drops what was not sent. Not answered: there is no onClose for a link we closed. */
+  close(link: LinkId, why: string): void
+
+  /** To our own log; bytes are owned by the core and stay as they are. Answered by onDurable, in order. */
+  append(zxid: Zxid, proposal: Uint8Array): void
+  /**
+   * Cuts our log behind `zxid` and removes newer snapshots; rebuilds the tree from disk if it has seen anything newer.
+   * What was appended before is finished first. Answered by onTruncated, or the server ends.
+   */
+  truncate(zxid: Zxid): void
+  /** Forgets the tree, which a broken snapshot may have spoilt, and rebuilds it from disk. Answered by onReloaded. */
+  reload(): void
+  /** Answered by onEpochSaved when it is durable; in order. */
+  saveEpoch(which: Epoch, epoch: number): void
+  /** Committed: apply it. Strictly increasing but for truncation and snapshots; bytes as in append. */
+  deliver(zxid: Zxid, proposal: Uint8Array): void
+  /**
+   * Proposals from the log on disk for a learner, up to `bytesMax` of them: the last one at or before `from`, and those
+   * behind it. Answered by onHistory when the link has room for more.
+   */
+  history(link: LinkId, from: Zxid, bytesMax: number): void
+  /**
+   * Sends the live tree, which stands at `zxid` now, as a raw stream with its signature; what the core sends to this
+   * link comes behind it. Answered by onSnapshotSent.
+   */
+  sendSnapshot(link: LinkId, zxid: Zxid): void
+  /**
+   * The bytes that follow on this link are a snapshot at `zxid`: the shell reads them into the (cleared) tree up to the
+   * signature, makes disk recover to exactly this (the snapshot durable, nothing newer left in log or snapshots), and
+   * answers with onSnapshotLoaded. Meanwhile onBytes is not called. If it cannot, it closes the link with onClose.
+   */
+  loadSnapshot(link: LinkId, zxid: Zxid): void
+
+  /** The role begins. The learner port listens exactly while we are leading. `looking` ends serving at once. */
+  role(role: Role, leader: Sid | null): void
+  /** The role works: serve clients. A leader proposes from makeZxid(epoch, 1) on. Everything committed is delivered. */
+  established(role: Role, leader: Sid, epoch: number): void
+
+  /** Leader: a request of a learner's client, in the order it came in. Bytes are borrowed. */
+  request(from: LinkId, sid: Sid, request: ForwardedRequest): void
+  /** Leader: a learner's client wants to go on with its session. Answered by Peer.revalidated. */
+  revalidate(from: LinkId, sid: Sid, sessionHi: number, sessionLo: number, timeoutMs: number): void
+  /** Leader: a learner has heard of this session. */
+  sessionTouched(sessionHi: number, sessionLo: number, timeoutMs: number): void
+  /** Leader: nothing more comes from this learner. */
+  learnerGone(link: LinkId, sid: Sid): void
+  /** Learner: visits the sessions heard of since the last call, and forgets them. */
+  takeTouched(visit: (sessionHi: number, sessionLo: number, timeoutMs: number) => void): void
+  /** Learner: the leader's word on a session. */
+  revalidated(sessionHi: number, sessionLo: number, valid: boolean): void
+  /** The oldest Peer.sync (leader), or forwarded sync (learner), is answered: all that was ahead of it is delivered. */
+  synced(): void
+
+  /** A newer configuration was seen (`committed` false: write the .next file), or is in force now. */
+  config(quorum: Quorum, committed: boolean): void
+  /** A story line for humans and failed seeds. */
+  trace(message: string): void
+}
+
+/** A client's request on its way from learner to leader. */
+export interface ForwardedRequest {
+  sessionHi: number
+  sessionLo: number
+  cxid: number
+  type: number
+  /** Borrowed. */
+  body: Uint8Array
+  authinfo: readonly AuthInfo[] | null
+}
+
+/** What the election gives and gets; election.ts has the real one. */
+export interface ElectionPort {
+  /** Starts looking, with our own history as first vote. The election answers with Peer.onElected. */
+  look(zxidLast: Zxid, currentEpoch: number): void
+  /** We have a role now: looking servers are told this vote. Called again when the epoch is raised after sync. */
+  settle(role: Role, vote: Vote): void
+  /** The members changed, or the versions of their configuration. */
+  onConfig(committed: Quorum, lastSeen: Quorum): void
+  onOpen(link: LinkId, sid: Sid): void
+  onAccept(link: LinkId): void
+  onDialFailed(sid: Sid): void
+  /** Bytes consumed. */
+  onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number
+  onClose(link: LinkId): void
+  onDeadline(): void
+  nextDeadlineMs(): number
+}
+
+/** The type of a reconfiguration's transaction. */
+export const TXN_RECONFIG = 16
+const TXN_TYPE_OFFSET = 28
+/** Bytes of a TxnHeader: clientId 8, cxid 4, zxid 8, time 8, type 4. */
+export const TXN_HEADER_BYTES = 32
+
+/** The transaction's type, or 0 where there is no whole header. */
+export function txnType(proposal: Uint8Array): number {
+  if (proposal.length < TXN_HEADER_BYTES) return 0
+  const at = TXN_TYPE_OFFSET
+  return (proposal[at]! << 24) | (proposal[at + 1]! << 16) | (proposal[at + 2]! << 8) | proposal[at + 3]!
+}
