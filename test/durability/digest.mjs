@@ -5,7 +5,7 @@
  * the sum modulo 2^64 of all nodes outside `/zookeeper/`. Two fields differ from the Stat that a client sees: cversion
  * counts creations only there, and containers and TTL nodes have an owner that clients are not shown.
  */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32, gunzipSync } from 'node:zlib'
 import { In } from './wire.mjs'
@@ -49,19 +49,47 @@ export function lastLogDigest(versionDirectory) {
 
 function scanLog(bytes, before) {
   const last = { ...before }
+  for (const { entry } of records(bytes)) {
+    last.zxid = new In(entry, 12).long() // behind client id and cxid
+    last.records++
+    if (carriesDigest(entry)) last.digest = BigInt.asUintN(64, entry.readBigInt64BE(entry.length - 8))
+  }
+  return last
+}
+
+/** The records of one log file, as views: `at` is where the record begins, with its checksum. */
+function* records(bytes) {
   let at = LOG_HEADER_BYTES
   while (at + 12 <= bytes.length) {
     const length = bytes.readInt32BE(at + 8)
     if (length <= 0 || at + 12 + length >= bytes.length) break // padding, or the torn end that a kill leaves
-    const entry = new In(bytes.subarray(at + 12, at + 12 + length))
-    entry.at = 12 // over client id and cxid
-    last.zxid = entry.long()
-    last.records++
-    const type = new In(entry.bytes, TXN_HEADER_BYTES - 4).int()
-    if (type !== TXN_ERROR) last.digest = BigInt.asUintN(64, entry.bytes.readBigInt64BE(length - 8))
+    yield { at, entry: bytes.subarray(at + 12, at + 12 + length) }
     at += 12 + length + 1
   }
-  return last
+}
+
+function carriesDigest(entry) {
+  return entry.readInt32BE(TXN_HEADER_BYTES - 4) !== TXN_ERROR
+}
+
+/** Makes the digest of the newest log's last change wrong, and its checksum right again: to see whether it is noticed. */
+export function spoilLastDigest(versionDirectory) {
+  const file = join(versionDirectory, byZxid(versionDirectory, 'log').at(-1))
+  const bytes = readFileSync(file)
+  const { at, entry } = [...records(bytes)].filter((record) => carriesDigest(record.entry)).at(-1)
+  entry[entry.length - 1] ^= 1
+  bytes.writeBigInt64BE(BigInt(adler32(entry)), at)
+  writeFileSync(file, bytes)
+}
+
+function adler32(bytes) {
+  let a = 1
+  let b = 0
+  for (const byte of bytes) {
+    a = (a + byte) % 65521
+    b = (b + a) % 65521
+  }
+  return b * 65536 + a
 }
 
 /** The newest snapshot: its file name, the zxid in it, and its trailer {zxid, digest}. */
