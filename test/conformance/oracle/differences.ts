@@ -96,10 +96,10 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'quota-in-multi',
     kind: 'deliberate',
-    description: 'a multi that would pass a hard quota with its own earlier parts is refused with -125',
+    description: 'a hard quota counts the earlier parts of a multi: creates that exceed it are refused, deletes make room',
     why: 'the reference counts applied writes only, so that one multi may exceed any limit',
     after: 'abandon',
-    matches: ({ request, a, b }) => request?.op === 14 && hasCode(b, -125) && !hasCode(a, -125),
+    matches: ({ request, a, b }) => request?.op === 14 && hasCode(b, -125) !== hasCode(a, -125),
   },
   {
     id: 'ttl-flags',
