@@ -8,7 +8,7 @@
  * bytes and closed cleanly. Runs alternate AB BA AB ..., after one start of each that does not count. Prints medians
  * [min .. max] and their ratio. Connecting is tried every 5 ms.
  */
-import { cpSync, rmSync } from 'node:fs'
+import { cpSync, lstatSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { JAVA_STOCK, serverCommand } from '../durability/peers.mjs'
 import {
@@ -50,7 +50,7 @@ class Side {
       await fill(args.port, args.znodes)
       await stopServer(server)
     }
-    cpSync(this.data, this.template, { recursive: true })
+    copyFiles(this.data, this.template)
   }
 
   spawn() {
@@ -60,7 +60,7 @@ class Side {
   /** One start on a fresh copy of the data; the time in ms. */
   async measure() {
     rmSync(this.data, { recursive: true, force: true })
-    cpSync(this.template, this.data, { recursive: true })
+    copyFiles(this.template, this.data)
     const startedAt = performance.now()
     const server = this.spawn()
     const client = await firstSession(server)
@@ -71,6 +71,12 @@ class Side {
     await stopServer(server)
     return millis
   }
+}
+
+/** Files and folders only: a lock held as a socket belongs to a process, not to the data. */
+function copyFiles(from, to) {
+  const isData = (path) => lstatSync(path).isDirectory() || lstatSync(path).isFile()
+  cpSync(from, to, { recursive: true, filter: isData })
 }
 
 /**

@@ -96,9 +96,7 @@ class Journey {
     if (comparable && digest !== this.digest) {
       this.problem(`${this.side.name}: its snapshot has digest ${hex(digest)}, read was ${hex(this.digest)}`)
     }
-    this.notes.push(
-      `snapshot by ${this.side.name} at its start: ${comparable ? 'digest compared' : 'none to compare'}`,
-    )
+    this.notes.push(`snapshot by ${this.side.name} at its start: ${comparable ? 'digest compared' : 'none to compare'}`)
   }
 
   /** Ours never has any. The reference predicts some of its own wrongly, which only matters when the log is not its own. */
