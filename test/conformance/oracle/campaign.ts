@@ -124,7 +124,9 @@ export class Campaign {
 
   private async pairFor(profile: string): Promise<Pair> {
     const worn = profile === 'overflow' && this.served >= CRAFTED_PARENTS - 40
-    if (this.pair !== null && (this.profile !== profile || this.pair.dead !== null || worn)) await this.stop()
+    // Directories that have changed hands are not reused: whose log it is matters.
+    const fresh = profile === 'restart' && this.served > 0
+    if (this.pair !== null && (this.profile !== profile || this.pair.dead !== null || worn || fresh)) await this.stop()
     if (this.pair === null) {
       const { a, b, dir, port, fsync } = this.options
       const settings = profileNamed(profile)
@@ -220,9 +222,11 @@ export class Campaign {
     return mismatch
   }
 
-  /** Runs until something is found or the time is up; says nothing. Returns what was found. */
-  async hunt(profile: string): Promise<Finding | null> {
-    for (let seed = this.options.seed; !this.finished; seed++) await this.one(this.make(seed, profileNamed(profile)))
+  /** Runs until something is found, the time is up or the last seed is done; says nothing. Returns what was found. */
+  async hunt(profile: string, seedLast: number): Promise<Finding | null> {
+    for (let seed = this.options.seed; seed <= seedLast && !this.finished; seed++) {
+      await this.one(this.make(seed, profileNamed(profile)))
+    }
     return this.findings[0] ?? null
   }
 

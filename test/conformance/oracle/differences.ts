@@ -96,10 +96,22 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'quota-in-multi',
     kind: 'deliberate',
-    description: 'a hard quota counts the earlier parts of a multi: creates that exceed it are refused, deletes make room',
+    description:
+      'a hard quota counts the earlier parts of a multi: creates that exceed it are refused, deletes make room',
     why: 'the reference counts applied writes only, so that one multi may exceed any limit',
     after: 'abandon',
     matches: ({ request, a, b }) => request?.op === 14 && hasCode(b, -125) !== hasCode(a, -125),
+  },
+  {
+    id: 'container-in-flight',
+    kind: 'deliberate',
+    description: 'a child of a container that the same multi makes with ephemeral flags is accepted',
+    why: 'the reference takes the container for an ephemeral znode until it is applied, and refuses with -108',
+    after: 'abandon',
+    matches: ({ request, a, b }) => {
+      const asEphemeral = request?.subs?.some((s) => s.op === 19 && (s.flags === 1 || s.flags === 3)) ?? false
+      return request?.op === 14 && asEphemeral && hasCode(a, -108) && !hasCode(b, -108)
+    },
   },
   {
     id: 'ttl-flags',

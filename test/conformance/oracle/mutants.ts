@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Campaign, type Options } from './campaign.ts'
+import { Campaign, type Finding, type Options } from './campaign.ts'
 
 interface Mutant {
   name: string
@@ -63,7 +63,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'a failed multi leaves its outstanding changes behind',
     file: 'src/server/prep.ts',
-    find: '          this.outstanding.rollback(zxid)\n',
+    find: '    this.outstanding.rollback(zxid)\n',
     replace: '',
     profile: 'plain',
   },
@@ -91,9 +91,9 @@ const MUTANTS: readonly Mutant[] = [
   {
     name: 'exists sets its watch although READ is refused',
     file: 'src/server/reads.ts',
-    find: '    if (node === Err.noAuth) return node\n    if (watch) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)\n',
+    find: '    if (node === Err.noAuth) return node\n    if (watch && node < 0)',
     replace:
-      '    if (watch) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)\n    if (node === Err.noAuth) return node\n',
+      '    if (watch && node === Err.noAuth) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)\n    if (node === Err.noAuth) return node\n    if (watch && node < 0)',
     profile: 'rich',
   },
 ]
@@ -112,25 +112,37 @@ export async function runMutants(root: string, dir: string, options: Options): P
       continue
     }
     const began = Date.now()
-    const campaign = new Campaign({
+    const settings = {
       ...options,
-      b: [process.execPath, join(copy, 'bin', 'zoowarden'), 'start'],
       dir: join(dir, 'run'),
       minutes: options.minutes || MINUTES_EACH,
       stopAfter: 1,
       reduce: false,
       save: '',
-    })
-    const found = await campaign.hunt(mutant.profile)
-    await campaign.stop()
+    }
+    const found = await hunt(
+      { ...settings, b: [process.execPath, join(copy, 'bin', 'zoowarden'), 'start'] },
+      mutant.profile,
+      null,
+    )
+    // The server as it is must pass what gave the fault away.
+    const control = found === null ? null : await hunt({ ...settings, minutes: 0 }, mutant.profile, found.sequence.seed)
     const seconds = ((Date.now() - began) / 1000).toFixed(0)
-    if (found === null) missed++
+    if (found === null || control !== null) missed++
+    const verdict = found === null ? 'NOT FOUND ' : control === null ? 'found     ' : 'NOT PROVEN'
     const how =
       found === null ? '' : `, seed ${found.sequence.seed}, step ${found.mismatch.step}: ${found.mismatch.signature}`
-    console.log(`${found === null ? 'NOT FOUND ' : 'found     '} ${mutant.name} (${seconds} s${how})`)
+    console.log(`${verdict} ${mutant.name} (${seconds} s${how})`)
   }
   console.log(`${MUTANTS.length - missed} passed, ${missed} failed`)
   return missed
+}
+
+async function hunt(options: Options, profile: string, seedLast: number): Promise<Finding | null> {
+  const campaign = new Campaign(options)
+  const found = await campaign.hunt(profile, seedLast)
+  await campaign.stop()
+  return found
 }
 
 /** Copies and compiles our server with the fault; null, or why that cannot be. */

@@ -62,8 +62,8 @@ export class Pair {
   trace: ((where: string, a: string, b: string) => void) | null = null
   private explained: string[] = []
   private profile = ''
-  /** True while A's program runs on B's directory and the other way round. */
-  private swapped = false
+  /** How often the directories have changed hands; odd: A's program runs on B's directory and the other way round. */
+  private swaps = 0
 
   constructor(a: Server, b: Server) {
     this.servers = [a, b]
@@ -212,7 +212,7 @@ export class Pair {
 
   /** With a wrong password only the reference closes them, for certain; then they are closed by their client. */
   private async othersClosed(others: readonly Conn[], entitled: boolean): Promise<void> {
-    const sure = entitled ? others : others.filter((conn) => conn.side === this.sides[this.swapped ? 1 : 0])
+    const sure = entitled ? others : others.filter((conn) => conn.side === this.sides[this.swaps % 2])
     await this.until(() => sure.every((conn) => conn.closed), CLOSE_LIMIT_MS)
     const left = others.filter((conn) => !conn.closed)
     if (entitled || left.length === 0) return
@@ -409,6 +409,8 @@ export class Pair {
     const conns = await this.admin()
     this.requests += requests.length
     const from = conns.map((c) => c.received.length)
+    // Cleaning up after a difference takes each side its own number of requests.
+    for (const conn of conns) conn.nextXid = Math.max(conns[0].nextXid, conns[1].nextXid)
     for (const [i, conn] of conns.entries()) {
       conn.side.prefix = this.sides[i]!.prefix
       conn.write(conn.encode(requests))
@@ -556,9 +558,11 @@ export class Pair {
     for (const [i, side] of this.sides.entries()) side.skip(before[i]!, header[i]!, plain, label)
   }
 
-  /** The first program on the second's directory compares the digest behind every transaction: none may be off. */
+  /**
+   * The first program, just started on the second's directory, has compared the digest behind every transaction of that
+   * log: none may be off. Only at the first change of hands, later both have written in both directories.
+   */
   private async digests(): Promise<void> {
-    if (!this.swapped) return
     const text = await word(this.servers[1].port, 'mntr')
     const count = /^zk_digest_mismatches_count\t(\d+)$/m.exec(text)?.[1] ?? 'none'
     if (count !== '0') throw new Found(this.mismatch('digests in the log of B, read by A', '0', count, 'digest'))
@@ -570,7 +574,7 @@ export class Pair {
     const conns = this.sides.flatMap((side) => [...side.conns.values()])
     await this.until(() => conns.every((c) => c.closed), CLOSE_LIMIT_MS)
     if (how === 'swap') {
-      this.swapped = !this.swapped
+      this.swaps++
       const [a, b] = this.servers
       const command = a.command
       a.command = b.command
@@ -579,7 +583,7 @@ export class Pair {
     await this.start()
     for (const slot of [...this.sides[0].conns.keys()]) this.compare(slot, true)
     await this.dump()
-    await this.digests()
+    if (how === 'swap' && this.swaps === 1) await this.digests()
   }
 }
 

@@ -32,7 +32,7 @@ function reap(r: Random): Step[] {
     const kind = r.below(4)
     const path = `$/n${i}`
     if (kind === 0) {
-      steps.push({ do: 'send', c: 0, r: { op: 21, path, flags: 5, ttl: r.between(1, 300) } })
+      steps.push({ do: 'send', c: 0, r: { op: 21, path, flags: 5, ttl: r.between(700, 900) } })
       doomed.push(path)
     } else if (kind === 1) {
       steps.push({ do: 'send', c: 0, r: { op: 21, path, flags: 5, ttl: 3_600_000 } })

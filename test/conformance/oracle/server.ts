@@ -77,7 +77,7 @@ export const PROFILES: readonly Profile[] = [
   },
   {
     name: 'restart',
-    lines: ['extendedTypesEnabled=true', 'enforceQuota=true', 'snapCount=40'],
+    lines: ['extendedTypesEnabled=true', 'enforceQuota=true', 'snapCount=40', 'minSessionTimeout=40000'],
     flags: ['-Dznode.container.checkIntervalMs=3600000'],
     weight: 0,
   },

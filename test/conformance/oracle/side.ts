@@ -40,7 +40,7 @@ export class Conn {
   lastZxid = 0
   private socket: Socket
   private rest: Buffer | null = null
-  private nextXid = 1
+  nextXid = 1
 
   constructor(side: Side, session: number, socket: Socket) {
     this.side = side
@@ -158,7 +158,8 @@ export class Side implements Names {
   private readonly sessions = new Map<bigint, string>()
   private readonly times = new Map<number, number>()
   private ranges: ZxidRange[] = []
-  private base = 0
+  /** The sequence's first zxid. */
+  base = 0
   private sessionCount = 0
 
   constructor(label: string, port: number) {
