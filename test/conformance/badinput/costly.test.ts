@@ -105,7 +105,7 @@ test('S8: replies that are asked for and not read are not piled up', async () =>
 })
 
 test('S8: events that are not read are not piled up', async () => {
-  const path = `/${'long'.repeat(5000)}`
+  const path = `/${'long'.repeat(50_000)}`
   const create = (out: Parameters<NonNullable<Parameters<typeof request>[2]>>[0]): void =>
     writeCreateRequest(out, { path, data: null, acl: OPEN, flags: 0 })
   expect(await call(other, OpCode.create, create)).toBe(0)
@@ -114,8 +114,8 @@ test('S8: events that are not read are not piled up', async () => {
   session.deafen()
   const change = request(1, OpCode.setData, (out) => writeSetDataRequest(out, { path, data: null, version: -1 }))
   for (let round = 0; round < 100; round++) {
-    for (let i = 0; i < 150; i++) other.write(change)
-    for (let i = 0; i < 150; i++) expect(await reply(other)).toBe(0)
+    for (let i = 0; i < 15; i++) other.write(change)
+    for (let i = 0; i < 15; i++) expect(await reply(other)).toBe(0)
   }
 })
 
