@@ -28,7 +28,7 @@ static zhandle_t *connected(const char *address, struct events *session) {
     fail("zookeeper_init: errno %d", errno);
     return NULL;
   }
-  return events_expect(session, "state 3") ? handle : NULL;
+  return events_await(session, "state 3") ? handle : NULL;
 }
 
 static int make(zhandle_t *handle, const char *path, const char *data) {
@@ -324,7 +324,7 @@ static bool reattach(void) {
   EXPECT_INT(ZOK, zoo_create(first, "/c/mine", "", 0, OPEN, ZOO_EPHEMERAL, NULL, 0), "create");
   ask("freeze");
   zhandle_t *second = connect_to(server, SESSION_MS, &id, second_session);
-  if (!events_expect(second_session, "state 3")) return false;
+  if (!events_await(second_session, "state 3")) return false;
   EXPECT_INT(id.client_id, zoo_client_id(second)->client_id, "session");
   EXPECT_INT(ZOK, zoo_exists(second, "/c/mine", 0, &stat), "exists");
   EXPECT_INT(id.client_id, stat.ephemeralOwner, "owner");
@@ -343,7 +343,7 @@ static bool wrong_password(void) {
   clientid_t id = *zoo_client_id(zh);
   id.client_id += 1000000;
   zhandle_t *refused = connect_to(server, SESSION_MS, &id, session);
-  if (!events_expect(session, "state -112")) return false;
+  if (!events_await(session, "state -112")) return false;
   zookeeper_close(refused);
   return true;
 }

@@ -77,7 +77,7 @@ final class Client {
 
     static ZooKeeper connect(String address, int timeoutMs, Events events) throws Exception {
         ZooKeeper zk = new ZooKeeper(address, timeoutMs, events);
-        events.expect("state SyncConnected");
+        events.await("state SyncConnected");
         return zk;
     }
 

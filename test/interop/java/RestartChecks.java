@@ -95,7 +95,7 @@ final class RestartChecks {
             Client.Events session = new Client.Events();
             ZooKeeper second =
                 new ZooKeeper(Peer.SERVER, Client.SESSION_MS, session, first.getSessionId(), first.getSessionPasswd());
-            session.expect("state SyncConnected");
+            session.await("state SyncConnected");
             Peer.equal(first.getSessionId(), second.getSessionId(), "session");
             Peer.equal(List.of("/taken"), second.getEphemerals(), "ephemerals");
             second.close();

@@ -202,8 +202,8 @@ def locking_queue():
         a, b = [clients.start().LockingQueue("/kr/locking") for _ in range(2)]
         a.put_all([b"one", b"two"])
         a.put(b"urgent", 1)
-        equal(b"urgent", a.get(5), "first")
-        equal(b"one", b.get(5), "second, for another")
+        equal(b"urgent", a.get(30), "first")
+        equal(b"one", b.get(30), "second, for another")
         equal((True, True), (a.holds_lock(), b.holds_lock()), "both hold")
         equal(True, a.consume(), "consumed")
         equal(True, b.release(), "released")
@@ -216,7 +216,7 @@ def locking_queue():
 
 
 def take(locking_queue):
-    value = locking_queue.get(5)
+    value = locking_queue.get(30)
     locking_queue.consume()
     return value
 
