@@ -79,11 +79,15 @@ export class Campaign {
     const chosen = profiles.length > 0 ? profiles.map(profileNamed) : PROFILES
     const total = chosen.reduce((sum, p) => sum + (profiles.length > 0 ? 1 : p.weight), 0)
     let next = seed
-    for (const profile of chosen) {
-      const weight = profiles.length > 0 ? 1 : profile.weight
-      const share = weight === 0 ? Math.ceil(sequences / 100) : Math.ceil((sequences * weight) / total)
-      for (let i = 0; i < share && !this.finished; i++) await this.one(this.make(next++, profile))
-    }
+    // With a time box: one helping after another until it is used up. Without: one.
+    do {
+      for (const profile of chosen) {
+        const weight = profiles.length > 0 ? 1 : profile.weight
+        const share = weight === 0 ? Math.ceil(sequences / 100) : Math.ceil((sequences * weight) / total)
+        for (let i = 0; i < share && !this.finished; i++) await this.one(this.make(next++, profile))
+      }
+    } while (this.options.minutes > 0 && !this.finished)
+    console.log(`seeds ${seed} to ${next - 1}`)
     return this.summary()
   }
 
@@ -223,8 +227,8 @@ export class Campaign {
   }
 
   /** Runs until something is found, the time is up or the last seed is done; says nothing. Returns what was found. */
-  async hunt(profile: string, seedLast: number): Promise<Finding | null> {
-    for (let seed = this.options.seed; seed <= seedLast && !this.finished; seed++) {
+  async hunt(profile: string, seedLast: number | null): Promise<Finding | null> {
+    for (let seed = this.options.seed; (seedLast === null || seed <= seedLast) && !this.finished; seed++) {
       await this.one(this.make(seed, profileNamed(profile)))
     }
     return this.findings[0] ?? null

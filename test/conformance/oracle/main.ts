@@ -8,6 +8,7 @@
  * CMD is a program with arguments that runs a server in the foreground on the zoo.cfg given as its last argument; `real`
  * stands for the reference.
  */
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -21,7 +22,7 @@ const { values } = parseArgs({
   options: {
     a: { type: 'string', default: 'real' },
     b: { type: 'string', default: '' },
-    seed: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '' },
     sequences: { type: 'string', default: '200' },
     minutes: { type: 'string', default: '0' },
     profile: { type: 'string', default: '' },
@@ -53,7 +54,8 @@ const campaign = new Campaign({
   b: command(values.b, ours),
   dir,
   port: Number(values.port),
-  seed: Number(values.seed),
+  // A time-boxed run is for what has not been tried yet; its seeds are printed.
+  seed: values.seed !== '' ? Number(values.seed) : Number(values.minutes) > 0 ? randomInt(2 ** 31) : 1,
   sequences: Number(values.sequences),
   minutes: Number(values.minutes),
   profiles: values.profile === '' ? [] : values.profile.split(','),

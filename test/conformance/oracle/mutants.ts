@@ -138,7 +138,7 @@ export async function runMutants(root: string, dir: string, options: Options): P
   return missed
 }
 
-async function hunt(options: Options, profile: string, seedLast: number): Promise<Finding | null> {
+async function hunt(options: Options, profile: string, seedLast: number | null): Promise<Finding | null> {
   const campaign = new Campaign(options)
   const found = await campaign.hunt(profile, seedLast)
   await campaign.stop()
