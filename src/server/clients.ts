@@ -92,9 +92,6 @@ export class Clients implements ConnectionHost {
   private readonly ending: Set<Client>
   private readonly spareOutputs: Output[]
   private live: number
-  /** Connections refused since the last line about it. */
-  private refusals: number
-  private refusalsLoggedMs: number
 
   constructor(host: ClientsHost, turn: Turn, metrics: Metrics, options: ClientsOptions) {
     this.host = host
@@ -109,8 +106,6 @@ export class Clients implements ConnectionHost {
     this.ending = new Set()
     this.spareOutputs = []
     this.live = 0
-    this.refusals = 0
-    this.refusalsLoggedMs = Number.NEGATIVE_INFINITY
     this.server = createServer({ noDelay: true, keepAlive: options.tcpKeepAlive }, (socket) => this.onSocket(socket))
   }
 
@@ -189,24 +184,14 @@ export class Clients implements ConnectionHost {
   private admit(address: string): boolean {
     const { maxClientCnxns, maxCnxns } = this.options
     if (maxCnxns > 0 && this.live >= maxCnxns) {
-      this.refused('too many connections', { maxCnxns })
+      this.host.warn('too many connections', { maxCnxns })
       return false
     }
     if (maxClientCnxns > 0 && (this.perAddress.get(address) ?? 0) >= maxClientCnxns) {
-      this.refused('too many connections from one address', { address, maxClientCnxns })
+      this.host.warn('too many connections from one address', { address, maxClientCnxns })
       return false
     }
     return true
-  }
-
-  /** At most a line a second: whoever knocks too often must not fill the log either. */
-  private refused(message: string, fields: Record<string, unknown>): void {
-    this.refusals++
-    const nowMs = this.host.nowMs()
-    if (nowMs - this.refusalsLoggedMs < 1000) return
-    this.host.warn(message, { ...fields, refused: this.refusals })
-    this.refusalsLoggedMs = nowMs
-    this.refusals = 0
   }
 
   private onData(client: Client, buffer: Buffer): void {

@@ -24,6 +24,7 @@ import type { Config } from './config.ts'
 import { reapable } from './containers.ts'
 import { enabledWords } from './fourletter.ts'
 import type { Logger } from './logger.ts'
+import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { ExitCode, ExitError, type RunningServer } from './running.ts'
@@ -57,6 +58,7 @@ class StandaloneServer {
   private lock: FolderLock | null
   private port: number
   private readonly timers: NodeJS.Timeout[]
+  private readonly logLimit: LogLimit
   private lastTickMs: number
   private closing: Promise<void> | null
 
@@ -74,6 +76,7 @@ class StandaloneServer {
     this.lock = null
     this.port = 0
     this.timers = []
+    this.logLimit = new LogLimit()
     this.lastTickMs = nowMs()
     this.closing = null
     const view = makeView(this.viewParts(() => this.clients))
@@ -84,7 +87,7 @@ class StandaloneServer {
         serving: () => this.running !== null,
         view: () => view,
         info: (message, fields) => logger.debug(fields, message),
-        warn: (message, fields) => logger.warn(fields, message),
+        warn: (message, fields) => this.warnOfClient(message, fields),
       },
       this.turn,
       this.metrics,
@@ -257,6 +260,13 @@ class StandaloneServer {
     this.every(config.purgeIntervalHours * 3_600_000, run)
   }
 
+  /** What a client has done wrong: worth a line, but not as many as the client likes. */
+  private warnOfClient(message: string, fields: Record<string, unknown>): void {
+    const leftOut = this.logLimit.admit(message, nowMs())
+    if (leftOut === 0) this.logger.warn(fields, message)
+    else if (leftOut > 0) this.logger.warn({ ...fields, leftOut }, message)
+  }
+
   private pipelineHost(): PipelineHost {
     const { logger } = this
     return {
@@ -281,7 +291,7 @@ class StandaloneServer {
         }
       },
       info: (message, fields) => logger.info(fields, message),
-      warn: (message, fields) => logger.warn(fields, message),
+      warn: (message, fields) => this.warnOfClient(message, fields),
     }
   }
 
