@@ -123,7 +123,7 @@ export async function runMutants(root: string, dir: string, options: Options): P
     const found = await hunt(
       { ...settings, b: [process.execPath, join(copy, 'bin', 'zoowarden'), 'start'] },
       mutant.profile,
-      null,
+      Number.MAX_SAFE_INTEGER,
     )
     // The server as it is must pass what gave the fault away.
     const control = found === null ? null : await hunt({ ...settings, minutes: 0 }, mutant.profile, found.sequence.seed)
