@@ -76,7 +76,10 @@ class Worker {
 
   async answer(withinMs = 90_000) {
     const line = await Promise.race([this.lines.next(), sleep(withinMs).then(() => null)])
-    if (line === null) throw new Error(`worker ${this.name} gave no answer within ${withinMs} ms`)
+    if (line === null) {
+      // Most likely: a server that has lost what it acknowledged turns away clients that have seen more than it has.
+      throw new Error(`worker ${this.name}: not all of its sessions came back within ${withinMs} ms`)
+    }
     if (line.done) throw new Error(`worker ${this.name} ended`)
     return JSON.parse(line.value)
   }
