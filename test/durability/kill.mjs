@@ -95,11 +95,12 @@ class Campaign {
     this.rounds = new Map() // round -> RoundModel
     this.forgotten = new Set()
     this.ledger = new ZxidLedger()
-    this.totals = { acknowledged: 0, refused: 0, unanswered: 0, applied: 0, kills: 0 }
+    this.totals = { acknowledged: 0, refused: 0, unanswered: 0, applied: 0, kills: 0, silentSeen: 0 }
   }
 
   async start() {
     const where = { port: args.port, logFile: join(this.directory, 'server.log') }
+    this.spawnedAt = Date.now()
     this.server = startServer(this.command, this.configFile, where)
     await untilServing(this.server)
   }
@@ -147,6 +148,7 @@ class Campaign {
     const secondKillMs = again ? this.random.below(this.random.next() < 0.6 ? 200 : 700) : null
 
     for (const worker of this.workers) worker.tell({ round, seed: args.seed })
+    for (const worker of this.workers) await worker.answer()
     await sleep(killAfterMs)
     ghosts.startClosing()
     if (this.random.next() < 0.5) await sleep(this.random.below(4)) // lets some of the closes get through
@@ -178,7 +180,8 @@ class Campaign {
     const fail = (message) => model.fail(message)
     const reader = await WireClient.connect({ port: args.port })
     const servingSince = Date.now()
-    await ghosts.check(reader, thorough, fail)
+    await ghosts.check(reader, this.spawnedAt, thorough, fail)
+    if (ghosts.lookedInTime) this.totals.silentSeen++ // where it was missing, the round has failed
     for (const worker of this.workers) worker.tell({ collect: true })
     const answers = await Promise.all(this.workers.map((worker) => worker.answer()))
     // The Java server may leave a connection unanswered that came while it started; kazoo then waits for its timeout.
@@ -332,7 +335,8 @@ async function main() {
     failed++
     print(`    ${error.stack ?? error}`)
   }
-  const { acknowledged, refused, unanswered, applied, kills } = campaign.totals
+  const { acknowledged, refused, unanswered, applied, kills, silentSeen } = campaign.totals
+  print(`the silent session could be looked for within its timeout in ${silentSeen} of ${passed + failed} rounds`)
   print(
     `${kills} kills, ${acknowledged} acknowledged writes, ${refused} refused, ${unanswered} unanswered (${applied} applied)`,
   )

@@ -1,7 +1,7 @@
 """Concurrent writers on kazoo, for kill.mjs.
 
 One process, several sessions. A command per line on standard input:
-  {"round": 7, "seed": 1}   every session writes until the connection breaks
+  {"round": 7, "seed": 1}   answered when all sessions are there; then every session writes until the connection breaks
   {"collect": true}         comes next: when every session is back and every request has its outcome, one line with
                             all of them goes to standard output
   {"close": true}           every session is closed; the process ends
@@ -238,6 +238,7 @@ def main():
         for s in sessions:
             settle(s)
             s.suspended.clear()
+        tell({"started": True})  # only now may the server be killed: a loss seen before this would go unnoticed
         threads = [threading.Thread(target=work, args=(s,)) for s in sessions]
         for t in threads:
             t.start()
