@@ -339,18 +339,20 @@ export class Pair {
 
   /**
    * Closing a session removes its ephemeral nodes in no particular order (a hash set in the reference). So a run of events of
-   * one transaction that are all deletions, or changes of children, may come in any order.
+   * one transaction that are all deletions, or changes of children, may come in any order; so may those of the transactions
+   * a server makes by itself, when sessions expire and containers go.
    */
   private sameRun(ca: Conn, cb: Conn, na: number, nb: number): boolean {
     const run = (c: Conn, n: number): { end: number; texts: string[] } | null => {
       const first = c.received[c.compared]
       if (first?.kind !== 'event') return null
-      const zxid = readHeader(first.bytes).zxid
+      const zxidOf = (m: Message & { bytes: Buffer }): number | string => this.names(c).zxid(readHeader(m.bytes).zxid)
+      const zxid = zxidOf(first)
       const texts: string[] = []
       let end = c.compared
       for (; end < n; end++) {
         const m = c.received[end]!
-        if (m.kind !== 'event' || readHeader(m.bytes).zxid !== zxid) break
+        if (m.kind !== 'event' || zxidOf(m) !== zxid) break
         const type = m.bytes.readInt32BE(16)
         if (type !== 2 && type !== 4) return null
         texts.push(JSON.stringify(this.decode(c, m)))
