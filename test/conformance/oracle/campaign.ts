@@ -247,7 +247,8 @@ export class Campaign {
       console.log(`  ${n.padStart(8)}  ${d.id}: ${d.description}`)
     }
     if (this.unrepeated.length > 0) console.log(`${this.unrepeated.length} differences that did not repeat`)
-    const failed = this.findings.length + this.unrepeated.length
+    // A time-boxed run stands in the way of a change: only what can be shown again may stop it. A long one counts all.
+    const failed = this.findings.length + (this.options.minutes > 0 ? 0 : this.unrepeated.length)
     console.log(`${this.passed} passed, ${failed} failed`)
     return failed
   }
