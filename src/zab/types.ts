@@ -1,7 +1,7 @@
 /**
  * The words of agreement, and its boundary with the world.
  *
- * Everything here but links.ts is pure: bytes, times and ids come in through `Peer` (peer.ts), and what is to be done
+ * Everything here but links.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is to be done
  * goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the bytes of a
  * log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
  *
@@ -43,24 +43,43 @@ export interface AuthInfo {
   id: string | null
 }
 
-/** A membership and its rule of majority. Immutable; made from the configuration's text. */
+/** A membership and its rule of majority. Immutable; made by quorum.ts of what the configuration's text says. */
 export interface Quorum {
   /** The zxid of the reconfiguration that made it; epoch << 32 for the first; 0 for one that only stands in a file. */
   readonly version: Zxid
   /** The canonical text with its version line, as in /zookeeper/config and NEWLEADER. */
   readonly text: string
+  /** Ascending. */
+  readonly members: readonly Sid[]
+  readonly voters: readonly Sid[]
   isMember(sid: Sid): boolean
   isVoter(sid: Sid): boolean
+  /** 0 of a voter means that its vote does not count and that it is never elected; 1 where there are no weights. */
+  weight(sid: Sid): number
   /** Those who are not voters do not count. */
   containsQuorum(sids: ReadonlySet<Sid>): boolean
   /** The members as text without the version, addresses included: two configurations with the same are the same. */
   readonly membersText: string
-  /** The server's quorum address as `host:port` text, null if it is no member. */
-  quorumAddress(sid: Sid): string | null
+  /** The server's quorum addresses as `host:port` texts, in the order they are written; empty if it is no member. */
+  quorumAddresses(sid: Sid): readonly string[]
+  electionAddresses(sid: Sid): readonly string[]
 }
 
 /** Reads a configuration's text; throws on anything that is not one. */
-export type ParseQuorum = (text: string, version?: Zxid) => Quorum
+export type ParseQuorum = (text: string) => Quorum
+
+/** What a server has when it starts: the end of its files, all of it delivered to the tree. */
+export interface StartState {
+  /** The last logged zxid; -1 where nothing is here and nothing proves that nothing ever was: then it must not vote. */
+  readonly zxidLast: Zxid
+  readonly acceptedEpoch: number
+  readonly currentEpoch: number
+  /** The newest log entries, oldest first, without a hole up to `zxidLast`; for learners. May be empty. */
+  readonly proposals: readonly Proposal[]
+  readonly committed: Quorum
+  /** A configuration that was proposed and not seen committed (the .next file); null: none newer. */
+  readonly lastSeen: Quorum | null
+}
 
 export interface ZabOptions {
   readonly sid: Sid
@@ -89,6 +108,15 @@ export interface ZabOptions {
   readonly observerDelayMs: number
   /** A leader quits after this long if one of its voters is seen looking before the epoch is fixed; -1 is never. */
   readonly epochWaitMs: number
+  /** First and longest wait for notifications (zookeeper.fastleader.minNotificationInterval, maxNotificationInterval). */
+  readonly notificationMinMs: number
+  readonly notificationMaxMs: number
+  /** Silence that ends an election once there is a quorum (FastLeaderElection.finalizeWait). */
+  readonly finalizeWaitMs: number
+  /** Hellos of the second version, with several addresses (zookeeper.multiAddress.enabled). */
+  readonly multiAddress: boolean
+  /** An observer writes what it is told to its log (syncEnabled). */
+  readonly observerSyncs: boolean
 }
 
 export const ZAB_DEFAULTS = {
@@ -104,19 +132,27 @@ export const ZAB_DEFAULTS = {
   connectDelayMs: 100,
   observerDelayMs: 200,
   epochWaitMs: -1,
+  notificationMinMs: 200,
+  notificationMaxMs: 60_000,
+  finalizeWaitMs: 200,
+  multiAddress: false,
+  observerSyncs: true,
 } as const
 
 /**
  * What agreement asks of the world. Synchronous, and it must not call back into the core before it returns: answers
- * come later, each as the named call of `Peer`.
+ * come later, each as the named call of `Zab`.
  */
 export interface ZabOut {
   /** Milliseconds of a clock that never goes back. The same value all through one input. */
   nowMs(): number
   /** Uniform in [0, 1), from the seed. */
   random(): number
-  /** Answered by onOpen(link, sid, kind) or onDialFailed(sid, kind). */
-  dial(sid: Sid, kind: LinkKind): void
+  /**
+   * Answered by onOpen(link, sid, kind) or onDialFailed(sid, kind); one of them per call. `hint`: the addresses to try
+   * for a server that no configuration names (from its election hello), as `host:port`.
+   */
+  dial(sid: Sid, kind: LinkKind, hint?: readonly string[]): void
   /** Bytes are borrowed. FIFO per link; leaves at the end of the turn. A link that is closed already: dropped. */
   send(link: LinkId, bytes: Uint8Array): void
   /** Drops what was not sent. Not answered: there is no onClose for a link we closed. */
@@ -126,11 +162,10 @@ export interface ZabOut {
   append(zxid: Zxid, proposal: Uint8Array): void
   /**
    * Cuts our log behind `zxid` and removes newer snapshots; rebuilds the tree from disk if it has seen anything newer.
-   * What was appended before is finished first. Answered by onTruncated, or the server ends.
+   * What was appended before is finished first, and nothing is appended until the answer: onTruncated, or the server
+   * ends.
    */
   truncate(zxid: Zxid): void
-  /** Forgets the tree, which a broken snapshot may have spoilt, and rebuilds it from disk. Answered by onReloaded. */
-  reload(): void
   /** Answered by onEpochSaved when it is durable; in order. */
   saveEpoch(which: Epoch, epoch: number): void
   /** Committed: apply it. Strictly increasing but for truncation and snapshots; bytes as in append. */
@@ -141,14 +176,17 @@ export interface ZabOut {
    */
   history(link: LinkId, from: Zxid, bytesMax: number): void
   /**
-   * Sends the live tree, which stands at `zxid` now, as a raw stream with its signature; what the core sends to this
-   * link comes behind it. Answered by onSnapshotSent.
+   * Sends the live tree, which stands at `zxid` now, as a raw stream with its signature (SNAP's packet has been sent).
+   * The core sends nothing on this link until the answer, onSnapshotSent.
    */
   sendSnapshot(link: LinkId, zxid: Zxid): void
   /**
-   * The bytes that follow on this link are a snapshot at `zxid`: the shell reads them into the (cleared) tree up to the
-   * signature, makes disk recover to exactly this (the snapshot durable, nothing newer left in log or snapshots), and
-   * answers with onSnapshotLoaded. Meanwhile onBytes is not called. If it cannot, it closes the link with onClose.
+   * The bytes that follow on this link are a snapshot at `zxid`. The shell reads them up to the signature into a tree
+   * of its own, makes disk recover to exactly this (the snapshot durable, nothing newer left in log or snapshots), puts
+   * it in the place of the old tree, and answers with onSnapshotLoaded. Meanwhile onBytes is not called for this link.
+   * If the link ends before the snapshot was read whole, everything is as before, and onClose says so; if it ends
+   * later, onSnapshotLoaded comes first and onClose behind it. The core does not close this link meanwhile, and
+   * asks for nothing else of the disk.
    */
   loadSnapshot(link: LinkId, zxid: Zxid): void
 
@@ -157,9 +195,12 @@ export interface ZabOut {
   /** The role works: serve clients. A leader proposes from makeZxid(epoch, 1) on. Everything committed is delivered. */
   established(role: Role, leader: Sid, epoch: number): void
 
-  /** Leader: a request of a learner's client, in the order it came in. Bytes are borrowed. */
+  /**
+   * Leader: a request of a learner's client, in the order it came in; bytes are borrowed. Never a sync, which the core
+   * answers itself. The one sink that may call back into the core before it returns: propose.
+   */
   request(from: LinkId, sid: Sid, request: ForwardedRequest): void
-  /** Leader: a learner's client wants to go on with its session. Answered by Peer.revalidated. */
+  /** Leader: a learner's client wants to go on with its session. Answered by answerRevalidate, also before it returns. */
   revalidate(from: LinkId, sid: Sid, sessionHi: number, sessionLo: number, timeoutMs: number): void
   /** Leader: a learner has heard of this session. */
   sessionTouched(sessionHi: number, sessionLo: number, timeoutMs: number): void
@@ -169,7 +210,7 @@ export interface ZabOut {
   takeTouched(visit: (sessionHi: number, sessionLo: number, timeoutMs: number) => void): void
   /** Learner: the leader's word on a session. */
   revalidated(sessionHi: number, sessionLo: number, valid: boolean): void
-  /** The oldest Peer.sync (leader), or forwarded sync (learner), is answered: all that was ahead of it is delivered. */
+  /** Learner: the oldest forwarded sync is answered: all that the leader had committed ahead of it is delivered. */
   synced(): void
 
   /** A newer configuration was seen (`committed` false: write the .next file), or is in force now. */
@@ -189,9 +230,87 @@ export interface ForwardedRequest {
   authinfo: readonly AuthInfo[] | null
 }
 
-/** What the election gives and gets; election.ts has the real one. */
+/** One learner as its leader sees it; for `mntr`, and for the operator. */
+export interface LearnerView {
+  readonly link: LinkId
+  readonly sid: Sid
+  readonly observer: boolean
+  /** It has acknowledged NEWLEADER (an observer: was sent UPTODATE). */
+  readonly synced: boolean
+}
+
+/**
+ * Agreement as its shell drives it (peer.ts). Each call is one input and runs to its end; none may be made while
+ * another one, or a call of ZabOut, is under way, but for those that ZabOut names.
+ */
+export interface Zab {
+  /** Begins to look for a leader. Once. */
+  start(state: StartState): void
+  /** Leaves the role and closes all links. Nothing is called afterwards. */
+  stop(): void
+
+  /** A connection came in on our election port or our learner port. */
+  onAccept(link: LinkId, kind: LinkKind): void
+  /** A dial has succeeded. */
+  onOpen(link: LinkId, sid: Sid, kind: LinkKind): void
+  onDialFailed(sid: Sid, kind: LinkKind): void
+  /** Bytes consumed; the rest is offered again with more behind it. A link closed meanwhile: any number. */
+  onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number
+  /** The other side, the network, or the shell has ended it. */
+  onClose(link: LinkId): void
+
+  onDurable(zxid: Zxid): void
+  /** The log ends at `zxid`; `zxidDelivered` is where the tree stands (lower, if it had not to be rebuilt). */
+  onTruncated(zxid: Zxid, zxidDelivered: Zxid): void
+  onEpochSaved(which: Epoch, epoch: number): void
+  /** 'gap': what `history` asked for is not there (any more), or too much. */
+  onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void
+  onSnapshotSent(link: LinkId): void
+  onSnapshotLoaded(link: LinkId, zxid: Zxid): void
+
+  /** To be called first at every input whose time has reached nextDeadlineMs: a server that slept must know it. */
+  onDeadline(): void
+  /** Infinity: none. */
+  nextDeadlineMs(): number
+
+  /** Leader, once established: the next proposal. Bytes become the core's and stay as they are. */
+  propose(zxid: Zxid, proposal: Uint8Array): void
+  /** Learner, once established: to the leader, with `sync` among them. False where there is no leader any more. */
+  forward(request: ForwardedRequest): boolean
+  /** Learner: answered by ZabOut.revalidated. */
+  revalidate(sessionHi: number, sessionLo: number, timeoutMs: number): boolean
+  /** Leader: the answer to ZabOut.revalidate. */
+  answerRevalidate(link: LinkId, sessionHi: number, sessionLo: number, valid: boolean): void
+
+  readonly role: Role
+  readonly leader: Sid | null
+  readonly established: boolean
+  /** What election and leader know, for texts and tests. */
+  readonly vote: Vote
+  readonly acceptedEpoch: number
+  readonly currentEpoch: number
+  readonly committed: Quorum
+  readonly lastSeen: Quorum
+  /** Leader: its learners, and whether those that are in sync would be a quorum of `quorum` (itself included). */
+  learners(): readonly LearnerView[]
+  hasSyncedQuorum(quorum: Quorum): boolean
+  /** Leader: proposals that are not committed. */
+  countOutstanding(): number
+}
+
+/** What the election asks of the world. */
+export type ElectionOut = Pick<ZabOut, 'nowMs' | 'random' | 'dial' | 'send' | 'close' | 'trace'>
+
+export interface ElectionEvents {
+  /** At most once per `look`: who leads, ourselves perhaps. */
+  onElected(vote: Vote): void
+  /** Looking, we heard of a newer configuration. Answered, if it is taken, by ElectionPort.onConfig. */
+  onNewerConfig(quorum: Quorum): void
+}
+
+/** The election as peer.ts drives it (election.ts). The links of its port are its own. */
 export interface ElectionPort {
-  /** Starts looking, with our own history as first vote. The election answers with Peer.onElected. */
+  /** Starts looking, with our own history as first vote. */
   look(zxidLast: Zxid, currentEpoch: number): void
   /** We have a role now: looking servers are told this vote. Called again when the epoch is raised after sync. */
   settle(role: Role, vote: Vote): void
@@ -205,6 +324,7 @@ export interface ElectionPort {
   onClose(link: LinkId): void
   onDeadline(): void
   nextDeadlineMs(): number
+  stop(): void
 }
 
 /** The type of a reconfiguration's transaction. */
