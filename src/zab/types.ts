@@ -1,9 +1,9 @@
 /**
  * The words of agreement, and its boundary with the world.
  *
- * Everything here but links.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is to be done
- * goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the bytes of a
- * log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
+ * Everything here but links.ts and sockets.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is
+ * to be done goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the
+ * bytes of a log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
  *
  * Three positions of a member's history matter, and they never pass each other the wrong way:
  *
