@@ -14,6 +14,10 @@ const DOT = 0x2e
 /** Stands for Java's null path where one may be kept (a watch on it); no client can name these bytes. */
 export const NULL_PATH = new Uint8Array([0xff])
 
+export function isNullPath(path: Uint8Array): boolean {
+  return path.length === 1 && path[0] === NULL_PATH[0]
+}
+
 /** Offset of the last slash, or -1. */
 export function lastSlash(buf: Uint8Array, off: number, end: number): number {
   for (let at = end - 1; at >= off; at--) if (buf[at] === SLASH) return at

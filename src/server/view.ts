@@ -21,6 +21,7 @@ import {
 } from './fourletter.ts'
 import type { GaugeSets, Gauges, Metrics } from './metrics.ts'
 import { opName } from './ops.ts'
+import { isNullPath } from './paths.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Sessions } from './sessions.ts'
 import { fullVersion, packageVersion } from './version.ts'
@@ -100,9 +101,9 @@ export function makeView(parts: ViewParts): ServerView {
   }
 }
 
-/** Paths here are znodes' or watches', which are kept as Java would write them. */
+/** Paths here are znodes' or watches', which are kept as Java would write them; a watch may be on no path at all. */
 function text(path: Uint8Array): string {
-  return decodeUnits(path)
+  return isNullPath(path) ? 'null' : decodeUnits(path)
 }
 
 function sessionOf(clients: Clients, connId: number): readonly [number, number] {

@@ -90,13 +90,6 @@ export const DIFFERENCES: readonly Difference[] = [
     },
   },
   {
-    id: 'null-watch',
-    kind: 'not sent',
-    description: 'wchp and wchc list a watch on a null path as an empty name, the reference as "null"',
-    why: 'addWatch takes a null path, which can never be the path of a znode; masked in the comparison',
-    after: 'continue',
-  },
-  {
     id: 'data-size',
     kind: 'not sent',
     description: 'zk_approximate_data_size of mntr is not compared',

@@ -42,8 +42,7 @@ const SRVR: Mask = (text, side) =>
 /** Blocks of a head line and indented lines, in any order. */
 const blocks = (text: string): string[] => {
   const out: string[] = []
-  // A watch on a null path, which addWatch takes, is listed as "null" by the reference and as an empty line here.
-  for (const line of lines(text.replace(/^(\t?)null$/gm, '$1'))) {
+  for (const line of lines(text)) {
     if (line.startsWith('\t') && out.length > 0) out[out.length - 1] += ` ${line.trim()}`
     else out.push(line)
   }
