@@ -12,8 +12,9 @@ import { assert } from '../jute/assert.ts'
 import { FrameReader } from '../jute/frame.ts'
 import { readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
+import type { Config } from './config.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
-import { answerFourLetter, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
+import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
 import { hostAddress } from './ip.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -37,6 +38,21 @@ export interface ClientsHost {
   view(): ServerView
   info(message: string, fields: Record<string, unknown>): void
   warn(message: string, fields: Record<string, unknown>): void
+}
+
+export function clientsOptions(config: Config): ClientsOptions {
+  return {
+    juteMaxBufferBytes: config.juteMaxBufferBytes,
+    maxClientCnxns: config.maxClientCnxns,
+    maxCnxns: config.maxCnxns,
+    sessionlessTimeoutMs: config.sessionlessCnxnTimeoutMs,
+    tcpKeepAlive: config.clientTcpKeepAlive,
+    fourLetterWords: enabledWords(config.fourLetterWhitelist, config.readonlyModeEnabled),
+  }
+}
+
+export function backlogOf(config: Config): number {
+  return config.clientPortListenBacklog > 0 ? config.clientPortListenBacklog : 511
 }
 
 /** Unsent replies above which a client's requests are not read. */

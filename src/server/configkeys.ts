@@ -64,7 +64,10 @@ const NO_ADMIN = 'there is no admin HTTP server'
 const NO_AUDIT = 'there is no audit log'
 const NO_STATS = 'requests are not sampled by path'
 const NO_QUEUE = 'requests never wait in a queue before they are taken: beyond its limits the server stops reading'
-const NO_QUORUM = 'this server runs alone'
+const NO_QUORUM_AUTH = 'members do not authenticate each other'
+const NO_TUNING = 'there is nothing of that kind to tune here'
+const NO_ORACLE = 'there is no oracle: two voters need each other'
+const NO_PROBE = 'all addresses of a server are tried at once, at every attempt'
 const NETTY = 'the network layer is not Netty'
 
 const KNOWN: ReadonlyMap<string, KnownKey> = table([
@@ -79,14 +82,20 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ['file', NO_TLS, 'secureClientPort secureClientPortAddress'],
   [
     'file',
-    NO_QUORUM,
-    'syncEnabled localSessionsEnabled localSessionsUpgradingEnabled quorumListenOnAllIPs observerMasterPort oraclePath ' +
-      'multiAddress.reachabilityCheckEnabled multiAddress.reachabilityCheckTimeoutMs sslQuorum portUnification ' +
-      'sslQuorumReloadCertFiles quorum.auth.enableSasl quorum.auth.learnerRequireSasl quorum.auth.serverRequireSasl ' +
-      'quorum.auth.learner.saslLoginContext quorum.auth.server.saslLoginContext quorum.auth.kerberos.servicePrincipal ' +
-      'quorum.cnxn.threads.size',
+    null,
+    'multiAddress.enabled syncEnabled localSessionsEnabled localSessionsUpgradingEnabled quorumListenOnAllIPs ' +
+      'observerMasterPort',
   ],
-  ['file', null, 'multiAddress.enabled'],
+  ['file', NO_ORACLE, 'oraclePath'],
+  ['file', NO_PROBE, 'multiAddress.reachabilityCheckEnabled multiAddress.reachabilityCheckTimeoutMs'],
+  ['file', NO_TLS, 'sslQuorum portUnification sslQuorumReloadCertFiles'],
+  [
+    'file',
+    NO_QUORUM_AUTH,
+    'quorum.auth.enableSasl quorum.auth.learnerRequireSasl quorum.auth.serverRequireSasl ' +
+      'quorum.auth.learner.saslLoginContext quorum.auth.server.saslLoginContext quorum.auth.kerberos.servicePrincipal',
+  ],
+  ['file', THREADS, 'quorum.cnxn.threads.size'],
   ['file', NO_JVM, 'jvm.pause.monitor jvm.pause.sleep.time.ms jvm.pause.info-threshold.ms jvm.pause.warn-threshold.ms'],
   [
     'property',
@@ -113,14 +122,19 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ['property', BATCHING, 'flushDelay maxWriteQueuePollTime maxBatchSize'],
   [
     'property',
-    NO_QUORUM,
-    'commitLogCount enableEagerACLCheck snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
-      'fastleader.minNotificationInterval fastleader.maxNotificationInterval quorumCnxnTimeoutMs ' +
-      'leader.maxConcurrentSnapSyncs leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch ' +
-      'leader.ackLoggingFrequency forceSnapshotSync learner.asyncSending learner.closeSocketAsync ' +
-      'leader.closeSocketAsync leaderConnectDelayDuringRetryMs observerMaster.sizeLimit observer.reconnectDelayMs ' +
-      'observer.election.DelayMs follower.skipLearnerRequestToNextProcessor ' +
-      'forward_learner_requests_to_commit_processor_disabled tcpKeepAlive testingonly.initialZxid',
+    null,
+    'commitLogCount snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
+      'fastleader.minNotificationInterval fastleader.maxNotificationInterval leader.maxConcurrentSnapSyncs ' +
+      'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
+      'observerMaster.sizeLimit observer.election.DelayMs tcpKeepAlive',
+  ],
+  [
+    'property',
+    NO_TUNING,
+    'enableEagerACLCheck quorumCnxnTimeoutMs leader.ackLoggingFrequency learner.asyncSending ' +
+      'learner.closeSocketAsync leader.closeSocketAsync observer.reconnectDelayMs ' +
+      'follower.skipLearnerRequestToNextProcessor forward_learner_requests_to_commit_processor_disabled ' +
+      'testingonly.initialZxid',
   ],
   [
     'property',
@@ -179,7 +193,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
     'jute.maxbuffer jute.maxbuffer.extrasize znode.container.checkIntervalMs znode.container.maxPerMinute ' +
       'znode.container.maxNeverUsedIntervalMs readonlymode.enabled',
   ],
-  ['jvm', NO_QUORUM, 'leader.nodelay follower.nodelay'],
+  ['jvm', NO_TUNING, 'leader.nodelay follower.nodelay'],
 ])
 
 /** Keys with a name of the operator's choosing after the prefix. Longer prefixes first. */

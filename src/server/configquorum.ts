@@ -20,7 +20,34 @@ import { ConfigError, readEntries, type Setting, type Settings } from './setting
 /** The content of a file besides zoo.cfg (ISO-8859-1 text), or null when it does not exist. */
 export type ReadFile = (path: string) => string | null
 
-export interface QuorumConfig {
+/** How a member of an ensemble behaves beyond its membership; names as in zab/types.ts where the core takes them. */
+export interface EnsembleTuning {
+  readonly multiAddressEnabled: boolean
+  readonly quorumListenOnAllIPs: boolean
+  readonly cnxTimeoutMs: number
+  /** 0 tries for ever. */
+  readonly electionPortBindRetry: number
+  readonly tcpKeepAlive: boolean
+  readonly notificationMinMs: number
+  readonly notificationMaxMs: number
+  readonly epochWaitMs: number
+  readonly connectDelayMs: number
+  readonly observerDelayMs: number
+  readonly observerSyncs: boolean
+  readonly forceSnapshotSync: boolean
+  /** Log bytes sent to a learner, as a fraction of the newest snapshot's size; 0 no limit, negative: never from the log. */
+  readonly snapshotSizeFactor: number
+  readonly snapSyncsMax: number
+  readonly diffSyncsMax: number
+  readonly leaderServes: boolean
+  readonly localSessionsEnabled: boolean
+  readonly localSessionsUpgradingEnabled: boolean
+  /** 0: none. */
+  readonly observerMasterPort: number
+  readonly observerMasterBytesMax: number
+}
+
+export interface QuorumConfig extends EnsembleTuning {
   readonly membership: Membership
   readonly dynamicConfigFile: string | null
   /** More than one voter, or one voter with standaloneEnabled=false: this server must run as a member. */
@@ -66,6 +93,34 @@ export function readQuorum(s: Settings, readFile: ReadFile, serverId: number | n
     reconfigEnabled: s.boolean('reconfigEnabled', false),
     peerType: readPeerType(s, membership, serverId),
     ...limits,
+    ...readTuning(s),
+  }
+}
+
+function readTuning(s: Settings): EnsembleTuning {
+  const factor = s.decimal('snapshotSizeFactor', 0.33)
+  return {
+    multiAddressEnabled: readMultiAddress(s),
+    quorumListenOnAllIPs: s.boolean('quorumListenOnAllIPs', false),
+    cnxTimeoutMs: s.int('cnxTimeout', 5000, { min: 1 }),
+    electionPortBindRetry: s.int('electionPortBindRetry', 3, { min: 0 }),
+    tcpKeepAlive: s.boolean('tcpKeepAlive', false),
+    notificationMinMs: s.int('fastleader.minNotificationInterval', 200, { min: 1 }),
+    notificationMaxMs: s.int('fastleader.maxNotificationInterval', 60_000, { min: 1 }),
+    epochWaitMs: s.int('leader.maxTimeToWaitForEpoch', -1),
+    connectDelayMs: s.int('leaderConnectDelayDuringRetryMs', 100, { min: 0 }),
+    observerDelayMs: s.int('observer.election.DelayMs', 200, { min: 0 }),
+    observerSyncs: s.boolean('syncEnabled', s.boolean('observer.syncEnabled', true)),
+    forceSnapshotSync: s.boolean('forceSnapshotSync', false),
+    // Above 1 Java takes its default (LearnerHandler, ZKDatabase).
+    snapshotSizeFactor: factor > 1 ? 0.33 : factor,
+    snapSyncsMax: s.int('leader.maxConcurrentSnapSyncs', 10, { min: 1 }),
+    diffSyncsMax: s.int('leader.maxConcurrentDiffSyncs', 100, { min: 1 }),
+    leaderServes: s.word('leaderServes', 'no', 'yes', true),
+    localSessionsEnabled: s.boolean('localSessionsEnabled', false),
+    localSessionsUpgradingEnabled: s.boolean('localSessionsUpgradingEnabled', false),
+    observerMasterPort: s.int('observerMasterPort', 0, { min: 0, max: 65_535 }),
+    observerMasterBytesMax: s.int('observerMaster.sizeLimit', 32 * 1024 * 1024, { min: 1 }),
   }
 }
 

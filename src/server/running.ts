@@ -13,6 +13,19 @@ export interface RunningServer {
   readonly failed: Promise<Error>
 }
 
+/** The end that a server comes to by itself: the first error settles it. */
+export class Failure {
+  readonly promise: Promise<Error>
+  settle: (err: Error) => void
+
+  constructor() {
+    this.settle = () => {}
+    this.promise = new Promise((resolve) => {
+      this.settle = resolve
+    })
+  }
+}
+
 export const ExitCode = {
   finished: 0,
   unexpectedError: 1,

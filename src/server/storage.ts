@@ -1,9 +1,8 @@
 /**
- * Durability of a serving server: the log that proposals go through, and when to snapshot.
+ * Durability of a server that runs alone: the log that proposals go through, and its snapshots.
  *
  * A proposal is copied once for delivery and once into the log's open group; when the group is on disk, everything in
- * it is delivered in order. A snapshot is begun behind so many transactions, at random within the upper half of
- * snapCount so that the members of an ensemble do not all stop to do it at once. Java: SyncRequestProcessor.
+ * it is delivered in order. Java: SyncRequestProcessor.
  */
 
 import type { StateMachine } from '../datatree/apply.ts'
@@ -14,7 +13,9 @@ import type { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Config } from './config.ts'
 import type { Metrics } from './metrics.ts'
+import { logOptions } from './parts.ts'
 import { Proposals } from './proposals.ts'
+import { SnapshotTrigger } from './snapshottrigger.ts'
 
 export interface StorageHost {
   /** A transaction is durable. Bytes are borrowed. */
@@ -32,12 +33,8 @@ export class Storage {
   private readonly state: StateMachine
   private readonly host: StorageHost
   private readonly metrics: Metrics
-  private readonly snapCount: number
-  private readonly snapSizeBytes: number
+  private readonly trigger: SnapshotTrigger
   private readonly proposals: Proposals
-  private txnsSinceRoll: number
-  private txnsWanted: number
-  private bytesWanted: number
   private snapshotRunning: Promise<void> | null
 
   /** `logDir` is the version-2 folder that recovery has read to its end; `txnsReplayed` of it is behind the snapshot. */
@@ -55,24 +52,15 @@ export class Storage {
     this.state = state
     this.host = host
     this.metrics = metrics
-    this.snapCount = config.snapCount
-    this.snapSizeBytes = config.snapSizeLimitBytes
+    this.trigger = new SnapshotTrigger(config, () => host.random())
+    this.trigger.replayed(txnsReplayed)
     this.proposals = new Proposals()
-    this.txnsSinceRoll = txnsReplayed // so that the next start has no more to replay than this one
-    this.txnsWanted = 0
-    this.bytesWanted = 0
     this.snapshotRunning = null
-    this.drawTriggers()
     const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
     this.log = new TxnLog(
       disk,
       logDir,
-      {
-        preAllocBytes: config.preAllocBytes,
-        sizeLimitBytes: config.txnLogSizeLimitBytes,
-        forceSync: config.forceSync,
-        fsyncWarnMs: config.fsyncWarningThresholdMs,
-      },
+      logOptions(config),
       {
         onDurable: (zxid) => this.proposals.deliverUpTo(zxid, deliver),
         onFailed: (err) => host.failed(err),
@@ -89,29 +77,18 @@ export class Storage {
   propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void {
     this.proposals.push(zxid, buf, off, end)
     this.log.append(zxid, buf, off, end)
-    this.txnsSinceRoll++
-    if (this.txnsSinceRoll > this.txnsWanted || (this.snapSizeBytes > 0 && this.log.bytesWritten > this.bytesWanted)) {
-      this.drawTriggers()
-      this.txnsSinceRoll = 0
-      this.log.roll()
-      // Begun once this one is applied, so that the log behind the roll covers all the snapshot may lack.
-      this.log.whenDurable(zxid, () => {
-        if (this.snapshotRunning === null) void this.snapshot()
-        else this.host.warn('too busy to snapshot: the last one is still being written', {})
-      })
-    }
+    if (!this.trigger.due(this.log.bytesWritten)) return
+    this.log.roll()
+    // Begun once this one is applied, so that the log behind the roll covers all the snapshot may lack.
+    this.log.whenDurable(zxid, () => {
+      if (this.snapshotRunning === null) void this.snapshot()
+      else this.host.warn('too busy to snapshot: the last one is still being written', {})
+    })
   }
 
   /** End of the turn: starts the write of what was proposed, unless one is in flight. */
   flush(): void {
     this.log.flush()
-  }
-
-  private drawTriggers(): void {
-    const half = Math.floor(this.snapCount / 2)
-    this.txnsWanted = half + Math.floor(this.host.random() * half)
-    const halfBytes = Math.floor(this.snapSizeBytes / 2)
-    this.bytesWanted = halfBytes + Math.floor(this.host.random() * halfBytes)
   }
 
   /** Writes a snapshot of the tree as it is, in slices between which requests go on. A failure keeps the older ones. */

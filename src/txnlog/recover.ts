@@ -47,6 +47,8 @@ export interface RecoverOptions {
   lengthMax: number
   /** How to write the first snapshot of an empty database. */
   snapshot: FileSnapshotOptions
+  /** Sees every transaction as it is replayed; bytes are borrowed. */
+  onReplayed?: (zxid: Zxid, buf: Uint8Array, off: number, end: number) => void
 }
 
 export const RECOVER_DEFAULTS: RecoverOptions = {
@@ -285,6 +287,7 @@ class Recovery {
       }
       replay.zxidLast = zxid
       replay.txns++
+      this.options.onReplayed?.(zxid, buf, off, end)
       return true
     })
     if (overlapping > 0) {

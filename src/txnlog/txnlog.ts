@@ -139,6 +139,11 @@ export class TxnLog {
     return this.state === 'failed'
   }
 
+  /** Zeros ahead of the write position in the current file. */
+  get paddingBytes(): number {
+    return this.file === null ? 0 : this.file.size - this.file.pos
+  }
+
   /** The file now written to; null before the first group of a new one. */
   get currentFile(): string | null {
     return this.file?.path ?? null

@@ -57,7 +57,6 @@ describe('configurations from the wild', () => {
       quorum: { distributed: false, standaloneEnabled: true },
     })
     expect(warnings.map((warning) => warning.split(' has ')[0])).toEqual([
-      'zoo.cfg:17: quorumListenOnAllIPs',
       'zoo.cfg:18: admin.enableServer',
       'zoo.cfg:19: admin.serverPort',
     ])

@@ -1,0 +1,137 @@
+/**
+ * What a server does by the clock: sessions, idle connections, pauses of its own, containers and TTL znodes, purging.
+ *
+ * Shell: owns the timers. Java: SessionTrackerImpl.run, ContainerManager, DatadirCleanupManager, JvmPauseMonitor.
+ */
+
+import type { StateMachine } from '../datatree/apply.ts'
+import { OpCode } from '../jute/codes.ts'
+import { Output } from '../jute/output.ts'
+import type { Disk } from '../txnlog/disk.ts'
+import { purge } from '../txnlog/purge.ts'
+import type { Clients } from './clients.ts'
+import type { Config } from './config.ts'
+import { reapable } from './containers.ts'
+import type { Logger } from './logger.ts'
+import type { Metrics } from './metrics.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { Sessions } from './sessions.ts'
+
+/** How often idle connections are looked for. */
+const SWEEP_MS = 1000
+
+export interface HousekeepingHost {
+  nowMs(): number
+  wallMs(): number
+  /** Expires sessions. */
+  tick(nowMs: number): void
+  /** Null while nobody is served. */
+  sessions(): Sessions | null
+  /** Where znodes are reaped: standalone and leader; null elsewhere. */
+  reaper(): { readonly pipeline: Pipeline; readonly state: StateMachine } | null
+}
+
+export class Housekeeping {
+  private readonly config: Config
+  private readonly logger: Logger
+  private readonly metrics: Metrics
+  private readonly clients: Clients
+  private readonly host: HousekeepingHost
+  private readonly intervals: NodeJS.Timeout[]
+  private reapTimer: NodeJS.Timeout | null
+
+  constructor(config: Config, logger: Logger, metrics: Metrics, clients: Clients, host: HousekeepingHost) {
+    this.config = config
+    this.logger = logger
+    this.metrics = metrics
+    this.clients = clients
+    this.host = host
+    this.intervals = []
+    this.reapTimer = null
+  }
+
+  start(disk: Disk): void {
+    this.startTicks()
+    this.startReaper()
+    this.startPurge(disk)
+  }
+
+  stop(): void {
+    for (const timer of this.intervals) clearInterval(timer)
+    if (this.reapTimer !== null) clearTimeout(this.reapTimer)
+  }
+
+  private every(ms: number, run: () => void): void {
+    this.intervals.push(setInterval(run, ms))
+  }
+
+  private startTicks(): void {
+    const { config, host } = this
+    const tickMs = Math.max(Math.min(config.tickTimeMs / 2, SWEEP_MS), 10)
+    let sweptMs = host.nowMs()
+    let lastMs = sweptMs
+    this.every(tickMs, () => {
+      const now = host.nowMs()
+      const pauseMs = now - lastMs
+      lastMs = now
+      // Stopped, swapped out or stalled for longer than a tick: nobody could have been heard meanwhile.
+      if (pauseMs > config.tickTimeMs + tickMs) {
+        this.logger.warn({ pauseMs }, 'this process was paused: sessions get a full timeout')
+        this.metrics.advanced.jvm_pause_time_ms.add(pauseMs)
+        host.sessions()?.grantFullTimeouts(now)
+        this.clients.onPaused(now)
+      }
+      host.tick(now)
+      if (now - sweptMs >= SWEEP_MS) {
+        sweptMs = now
+        this.clients.onSweep(now)
+      }
+    })
+  }
+
+  /** Containers and TTL znodes: looked for at an interval, deleted at a bounded rate. */
+  private startReaper(): void {
+    const { host } = this
+    const { containerCheckIntervalMs, containerMaxPerMinute, containerMaxNeverUsedIntervalMs } = this.config
+    let queue: Uint8Array[] = []
+    const gapMs = 60_000 / containerMaxPerMinute
+    let allowance = 0
+    let lastMs = host.nowMs()
+    const body = new Output(256)
+    const drain = (): void => {
+      const pipeline = host.reaper()?.pipeline
+      if (pipeline === undefined) queue = [] // not the leader any more
+      const now = host.nowMs()
+      allowance = Math.min(allowance + (now - lastMs) / gapMs, Math.max(1, 1000 / gapMs))
+      lastMs = now
+      while (queue.length > 0 && allowance >= 1) {
+        allowance--
+        body.clear()
+        body.buffer(queue.shift()!)
+        pipeline!.submitInternal(OpCode.deleteContainer, 0, 0, body.copy())
+      }
+      if (queue.length > 0) this.reapTimer = setTimeout(drain, Math.max(gapMs, 10))
+    }
+    this.every(containerCheckIntervalMs, () => {
+      const reaper = host.reaper()
+      if (queue.length > 0 || reaper === null) return
+      queue = reapable(reaper.state.tree, host.wallMs(), containerMaxNeverUsedIntervalMs)
+      if (queue.length > 0) drain()
+    })
+  }
+
+  private startPurge(disk: Disk): void {
+    const { config, logger } = this
+    if (config.purgeIntervalHours <= 0) return
+    const run = (): void => {
+      purge(disk, config, config.snapRetainCount).then(
+        (purged) => {
+          if (purged.removed.length > 0) logger.info({ files: purged.removed.length }, 'old snapshots and logs purged')
+        },
+        (err: unknown) => logger.warn({ err }, 'purge failed'),
+      )
+    }
+    run()
+    this.every(config.purgeIntervalHours * 3_600_000, run)
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * A server that runs alone: configuration, recovery, state machine, pipeline, listener, timers.
+ *
+ * Everything with a clock, a file or a socket is put together here; what it feeds is pure.
+ * Java: ZooKeeperServerMain, ZooKeeperServer.startup.
+ */
+
+import { randomInt } from 'node:crypto'
+import type { StateMachine } from '../datatree/apply.ts'
+import { StorageError } from '../jute/errors.ts'
+import { id64Hex } from '../jute/id64.ts'
+import { type Disk, nodeDisk } from '../txnlog/disk.ts'
+import { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
+import { prepareFolders, recover } from '../txnlog/recover.ts'
+import { backlogOf, Clients, clientsOptions } from './clients.ts'
+import type { Config } from './config.ts'
+import { Housekeeping } from './housekeeping.ts'
+import type { Logger } from './logger.ts'
+import { LogLimit } from './loglimit.ts'
+import { Metrics } from './metrics.ts'
+import { makeAuth, makeState, Relay, recoverOptions, snapshotOptions, zxidText } from './parts.ts'
+import { Pipeline, type PipelineHost } from './pipeline.ts'
+import { pipelineOptions } from './pipelineoptions.ts'
+import { ExitCode, ExitError, Failure, type RunningServer } from './running.ts'
+import { Sessions } from './sessions.ts'
+import { Storage } from './storage.ts'
+import { Throttle } from './throttle.ts'
+import { Turn } from './turn.ts'
+import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
+
+/** Id of a standalone server, in the top byte of its session ids (Java: ServerConfig's default). */
+const STANDALONE_SERVER_ID = 1
+
+const nowMs = (): number => Math.floor(performance.now())
+const wallMs = (): number => Date.now()
+
+export class StandaloneServer {
+  private readonly config: Config
+  private readonly logger: Logger
+  private readonly metrics: Metrics
+  private readonly turn: Turn
+  private readonly clients: Clients
+  private readonly failure: Failure
+  private running: { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null
+  private storage: Storage | null
+  private lock: FolderLock | null
+  private port: number
+  private readonly housekeeping: Housekeeping
+  private readonly logLimit: LogLimit
+  private closing: Promise<void> | null
+
+  constructor(config: Config, logger: Logger) {
+    this.config = config
+    this.logger = logger
+    this.metrics = new Metrics(Math.random)
+    this.turn = new Turn(() => {
+      this.storage?.flush()
+      this.clients.flush()
+    })
+    this.failure = new Failure()
+    this.running = null
+    this.storage = null
+    this.lock = null
+    this.port = 0
+    this.logLimit = new LogLimit()
+    this.closing = null
+    const view = makeView(this.viewParts(() => this.clients))
+    this.clients = new Clients(
+      {
+        nowMs,
+        wallMs,
+        serving: () => this.running !== null,
+        view: () => view,
+        info: (message, fields) => logger.debug(fields, message),
+        warn: (message, fields) => this.warnOfClient(message, fields),
+      },
+      this.turn,
+      this.metrics,
+      clientsOptions(config),
+    )
+    this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
+      nowMs,
+      wallMs,
+      tick: (now) => this.running?.pipeline.onTick(now),
+      sessions: () => this.running?.sessions ?? null,
+      reaper: () => this.running,
+    })
+  }
+
+  private viewParts(clients: () => Clients): ViewParts {
+    const running = (): { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null => this.running
+    const port = (): number => this.port
+    return {
+      config: this.config,
+      metrics: this.metrics,
+      get clients() {
+        return clients()
+      },
+      startedMs: nowMs(),
+      port,
+      nowMs,
+      wallMs,
+      running,
+    }
+  }
+
+  async start(): Promise<RunningServer> {
+    const { config } = this
+    const address = config.clientAddress
+    if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
+    // Listening comes first: a port that is taken must not cost a long recovery, and words are answered meanwhile.
+    this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
+    try {
+      await this.recover()
+    } catch (err) {
+      await this.clients.close()
+      this.lock?.release()
+      throw err
+    }
+    return { port: this.port, close: () => this.close(), failed: this.failure.promise }
+  }
+
+  private async recover(): Promise<void> {
+    const { config, logger, metrics } = this
+    const started = nowMs()
+    const disk = nodeDisk()
+    const relay = new Relay((zxid) => {
+      metrics.counters.digest_mismatches_count++
+      logger.warn({ zxid: zxidText(zxid) }, 'the tree is not what the author of this transaction had: digests differ')
+    })
+    const { snapDir, logDir } = await this.ownFolders(disk)
+    const recovered = await recover(
+      disk,
+      config,
+      () => makeState(config, relay, randomInt(2 ** 31)),
+      recoverOptions(config),
+      ({ kind, file, message }) => {
+        const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
+        logger[ordinary ? 'info' : 'warn']({ file }, message)
+      },
+    )
+    const { state } = recovered
+    if (recovered.zxidLast < 0) state.zxidLast = 0
+    metrics.basic.dbinittime.add(nowMs() - started)
+    const sessions = new Sessions(config.tickTimeMs, STANDALONE_SERVER_ID, wallMs(), nowMs())
+    state.sessions.forEach((timeoutMs, hi, lo) => {
+      sessions.track(hi, lo, timeoutMs, nowMs())
+    })
+    const orphans = state.removeOrphans()
+    const throttle = new Throttle(config.connectionThrottle, Math.random, nowMs())
+    const pipeline = new Pipeline(
+      state,
+      makeAuth(config, state),
+      sessions,
+      metrics,
+      throttle,
+      this.pipelineHost(),
+      pipelineOptions(config),
+    )
+    relay.pipeline = pipeline
+    const store = new FileSnapshotStore(disk, snapDir, snapshotOptions(config))
+    this.storage = new Storage(disk, logDir, store, state, recovered.txnsReplayed, config, metrics, {
+      deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
+      failed: (err) => this.fail(err),
+      random: Math.random,
+      info: (message, fields) => logger.info(fields, message),
+      warn: (message, fields) => logger.warn(fields, message),
+    })
+    // What was removed without a transaction must not come back with the next replay.
+    if (orphans > 0) {
+      logger.warn({ znodes: orphans }, 'removed ephemeral znodes of sessions that do not exist')
+      await this.storage.snapshot()
+    }
+    this.running = { state, pipeline, sessions }
+    const parts = this.viewParts(() => this.clients)
+    metrics.register(makeGauges(parts), makeGaugeSets(parts))
+    this.clients.serve(pipeline)
+    this.housekeeping.start(disk)
+    logger.info(
+      {
+        zxid: zxidText(state.zxidLast),
+        znodes: state.tree.nodeCount,
+        sessions: sessions.count,
+        snapshot: zxidText(recovered.snapshotZxid),
+        txnsReplayed: recovered.txnsReplayed,
+        ms: nowMs() - started,
+      },
+      'data loaded',
+    )
+  }
+
+  /** Makes the data folders and takes them for this process alone. */
+  private async ownFolders(disk: Disk): Promise<{ snapDir: string; logDir: string }> {
+    const { config, logger } = this
+    try {
+      const folders = await prepareFolders(disk, config, config.dataDirAutocreate)
+      this.lock = await lockFolders([folders.snapDir, folders.logDir], (message) => logger.warn(message))
+      return folders
+    } catch (err) {
+      if (!(err instanceof StorageError)) throw err
+      throw new ExitError(ExitCode.dataDirInaccessible, err.message)
+    }
+  }
+
+  /** What a client has done wrong: worth a line, but not as many as the client likes. */
+  private warnOfClient(message: string, fields: Record<string, unknown>): void {
+    const leftOut = this.logLimit.admit(message, nowMs())
+    if (leftOut === 0) this.logger.warn(fields, message)
+    else if (leftOut > 0) this.logger.warn({ ...fields, leftOut }, message)
+  }
+
+  private pipelineHost(): PipelineHost {
+    const { logger } = this
+    return {
+      nowMs,
+      wallMs,
+      propose: (zxid, buf, off, end) => {
+        this.storage!.propose(zxid, buf, off, end)
+        this.turn.want()
+      },
+      connection: (connId) => this.clients.connection(connId),
+      sessionOpened: (conn) => {
+        const session = conn.session!
+        logger.debug({ session: id64Hex(session.hi, session.lo), client: conn.remoteHost }, 'session opened')
+      },
+      sessionEnded: (session, expired) => {
+        const fields = { session: id64Hex(session.hi, session.lo) }
+        if (expired) {
+          this.metrics.counters.stale_sessions_expired++
+          logger.info(fields, 'session expired')
+        } else {
+          logger.debug(fields, 'session closed')
+        }
+      },
+      info: (message, fields) => logger.info(fields, message),
+      warn: (message, fields) => this.warnOfClient(message, fields),
+    }
+  }
+
+  private fail(err: Error): void {
+    this.failure.settle(err)
+  }
+
+  private close(): Promise<void> {
+    this.closing ??= this.shutDown()
+    return this.closing
+  }
+
+  private async shutDown(): Promise<void> {
+    this.housekeeping.stop()
+    this.running = null
+    this.metrics.unregister()
+    await this.clients.close()
+    await this.storage?.close()
+    this.lock?.release()
+  }
+}
