@@ -4,15 +4,17 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { DIFFERENCES } from './differences.ts'
 import { generate } from './generate.ts'
 import { type Mismatch, Pair } from './pair.ts'
-import { opPath, sequenceText } from './report.ts'
+import { judge } from './pairs.ts'
+import { Random } from './random.ts'
+import { sequenceText } from './report.ts'
 import { generateScenario } from './scenarios.ts'
-import { PROFILES, type Profile, profileNamed, Server } from './server.ts'
+import { PROFILES, profileNamed, Server } from './server.ts'
 import { shrink } from './shrink.ts'
 import { CRAFTED_PARENTS } from './snapshotfile.ts'
 import type { Sequence } from './steps.ts'
+import { accumulate, Total } from './total.ts'
 
 export interface Options {
   a: string[]
@@ -37,6 +39,8 @@ export interface Options {
   reduce: boolean
   /** Print every answer. */
   show: boolean
+  /** Add this run to the sum kept in this file, if named, and speak of the sum. */
+  total: string
 }
 
 export interface Finding {
@@ -55,10 +59,7 @@ export class Campaign {
   private profile = ''
   private served = 0
   private passed = 0
-  private requests = 0
-  private silent = 0
-  private readonly explained = new Map<string, number>()
-  private readonly matrix = new Map<string, Map<number, number>>()
+  private total = new Total()
   private readonly began = Date.now()
 
   constructor(options: Options) {
@@ -75,20 +76,29 @@ export class Campaign {
 
   /** Returns the number of findings. */
   async explore(): Promise<number> {
-    const { seed, sequences, profiles } = this.options
-    const chosen = profiles.length > 0 ? profiles.map(profileNamed) : PROFILES
-    const total = chosen.reduce((sum, p) => sum + (profiles.length > 0 ? 1 : p.weight), 0)
+    const { seed, sequences, minutes } = this.options
     let next = seed
     // With a time box: one helping after another until it is used up. Without: one.
     do {
-      for (const profile of chosen) {
-        const weight = profiles.length > 0 ? 1 : profile.weight
-        const share = weight === 0 ? Math.ceil(sequences / 100) : Math.ceil((sequences * weight) / total)
-        for (let i = 0; i < share && !this.finished; i++) await this.one(this.make(next++, profile))
+      const seeds = new Map<string, number[]>()
+      for (const end = next + sequences; next < end; next++) {
+        const name = this.profileOf(next)
+        seeds.set(name, [...(seeds.get(name) ?? []), next])
       }
-    } while (this.options.minutes > 0 && !this.finished)
-    console.log(`seeds ${seed} to ${next - 1}`)
+      // By profile, since a change of settings takes two fresh servers.
+      for (const { name } of PROFILES) {
+        for (const one of seeds.get(name) ?? []) if (!this.finished) await this.one(make(one, name))
+      }
+    } while (minutes > 0 && !this.finished)
+    this.total.seeds.push([seed, next - 1])
     return this.summary()
+  }
+
+  /** A seed means the same sequence on the same settings whatever run it is part of, so that runs can be cut in pieces. */
+  private profileOf(seed: number): string {
+    const { profiles } = this.options
+    if (profiles.length > 0) return profileNamed(profiles[seed % profiles.length]!).name
+    return new Random(seed ^ 0x5f3759df).weighted(PROFILES.map((p) => [p.weight, p.name] as const))
   }
 
   /** Every kept case must show no difference. */
@@ -108,22 +118,21 @@ export class Campaign {
     return this.summary()
   }
 
-  printMatrix(): void {
-    console.log('\nanswers of the first server, by request and code:')
-    for (const op of [...this.matrix.keys()].sort()) {
-      const codes = [...this.matrix.get(op)!].sort(([x], [y]) => y - x)
-      console.log(`  ${opPath(op).padEnd(28)} ${codes.map(([code, n]) => `${code}:${n}`).join('  ')}`)
-    }
+  /** Returns how many pairs are missing or not accounted for. */
+  printMatrix(): number {
+    const { lines, seen, unseen, unlisted } = judge(this.total.matrix)
+    console.log('\nanswers of the reference, by request and code:')
+    for (const line of lines) console.log(line)
+    console.log(`\n${seen} pairs seen, ${unseen.length} never seen, ${unlisted.length} not accounted for`)
+    for (const pair of unseen) console.log(`  never seen: ${pair}`)
+    for (const pair of unlisted) console.log(`  not accounted for: ${pair}`)
+    return unseen.length + unlisted.length
   }
 
   private get finished(): boolean {
     const { minutes, stopAfter } = this.options
     if (this.findings.length >= stopAfter) return true
     return minutes > 0 && Date.now() - this.began > minutes * 60_000
-  }
-
-  private make(seed: number, profile: Profile): Sequence {
-    return generateScenario(seed, profile.name) ?? generate(seed, profile.name)
   }
 
   private async pairFor(profile: string): Promise<Pair> {
@@ -151,19 +160,18 @@ export class Campaign {
   }
 
   private collect(pair: Pair): void {
-    this.requests += pair.requests
-    this.silent += pair.silent
+    this.total.requests += pair.requests
+    this.total.silent += pair.silent
+    this.total.addMatrix(pair.matrix)
     pair.requests = 0
     pair.silent = 0
-    for (const [op, codes] of pair.matrix) {
-      const into = this.matrix.get(op) ?? new Map<number, number>()
-      this.matrix.set(op, into)
-      for (const [code, n] of codes) into.set(code, (into.get(code) ?? 0) + n)
-    }
     pair.matrix.clear()
   }
 
   private async one(sequence: Sequence, reduce = true): Promise<void> {
+    const { profile } = sequence
+    this.total.sequences++
+    this.total.profiles.set(profile, (this.total.profiles.get(profile) ?? 0) + 1)
     const mismatch = await this.attempt(sequence)
     if (mismatch === null) {
       this.passed++
@@ -222,36 +230,34 @@ export class Campaign {
   private async attempt(sequence: Sequence): Promise<Mismatch | null> {
     const pair = await this.pairFor(sequence.profile)
     const { mismatch, explained } = await pair.run(sequence)
-    for (const id of explained) this.explained.set(id, (this.explained.get(id) ?? 0) + 1)
+    for (const id of explained) this.total.explained.set(id, (this.total.explained.get(id) ?? 0) + 1)
     return mismatch
   }
 
   /** Runs until something is found, the time is up or the last seed is done; says nothing. Returns what was found. */
   async hunt(profile: string, seedLast: number | null): Promise<Finding | null> {
     for (let seed = this.options.seed; (seedLast === null || seed <= seedLast) && !this.finished; seed++) {
-      await this.one(this.make(seed, profileNamed(profile)))
+      await this.one(make(seed, profile))
     }
     return this.findings[0] ?? null
   }
 
   private summary(): number {
     if (this.pair !== null) this.collect(this.pair)
-    const seconds = (Date.now() - this.began) / 1000
-    console.log(
-      `\n${this.requests} requests to each server in ${seconds.toFixed(0)} s (${(this.requests / seconds).toFixed(0)}/s)`,
-    )
-    if (this.silent > 0) console.log(`${this.silent} requests answered by neither server`)
-    console.log('known differences:')
-    for (const d of DIFFERENCES) {
-      const n = d.kind === 'not sent' ? 'not sent' : String(this.explained.get(d.id) ?? 0)
-      console.log(`  ${n.padStart(8)}  ${d.id}: ${d.description}`)
-    }
-    if (this.unrepeated.length > 0) console.log(`${this.unrepeated.length} differences that did not repeat`)
+    this.total.seconds = (Date.now() - this.began) / 1000
     // A time-boxed run stands in the way of a change: only what can be shown again may stop it. A long one counts all.
     const failed = this.findings.length + (this.options.minutes > 0 ? 0 : this.unrepeated.length)
+    this.total.failed = failed
+    if (this.options.total !== '') this.total = accumulate(this.options.total, this.total)
+    console.log(`\n${this.total.lines().join('\n')}`)
+    if (this.unrepeated.length > 0) console.log(`${this.unrepeated.length} differences that did not repeat`)
     console.log(`${this.passed} passed, ${failed} failed`)
     return failed
   }
+}
+
+function make(seed: number, profile: string): Sequence {
+  return generateScenario(seed, profile) ?? generate(seed, profile)
 }
 
 function showTrace(where: string, a: string, b: string): void {

@@ -5,12 +5,12 @@
  * Rows without a rule describe what the generator never sends, or what is made comparable before comparing.
  */
 import type { Json } from './replies.ts'
-import type { Request } from './steps.ts'
+import type { Operation, Request } from './steps.ts'
 
 export interface Case {
   /** Null when the messages are no replies. */
   request: Request | null
-  /** The first server's message, decoded. */
+  /** The reference's message, decoded, and ours; 'nothing' where one is missing. */
   a: Json
   b: Json
   profile: string
@@ -36,11 +36,40 @@ const differ = (x: Fields, y: Fields): string[] =>
 /** A pair of surrogates, each as three bytes (one latin1 character a byte). */
 const SURROGATES = /\xed[\xa0-\xaf][\x80-\xbf]\xed[\xb0-\xbf][\x80-\xbf]/g
 
-/** Does a MultiResponse hold this code? */
-const hasCode = (x: Json, code: number): boolean => {
-  const results = fields(x)['body']
-  return Array.isArray(results) && results.some((r) => fields(r)['code'] === code)
+/** Codes of a MultiResponse's parts, 0 where a part has a result. */
+const codes = (x: Json): number[] => {
+  const body = fields(x)['body']
+  return Array.isArray(body) ? body.slice(0, -1).map((part) => Number(fields(part)['code'] ?? 0)) : []
 }
+const hasCode = (x: Json, code: number): boolean => codes(x).includes(code)
+
+const CREATES: readonly number[] = [1, 15, 19, 21]
+const isWrite = (s: Operation): boolean => CREATES.includes(s.op) || s.op === 5
+
+/**
+ * One side refuses a part of a transaction because of a quota, the other does not, or refuses a later part; and an earlier
+ * part is there that only one side has counted: one that may add to what the quota counts where the reference lets more
+ * pass, one that may take away where it lets less pass.
+ */
+const countsEarlierParts = ({ request, a, b, profile }: Case): boolean => {
+  if (request?.op !== 14 || request.subs === undefined || !QUOTAS_ENFORCED.includes(profile)) return false
+  if (differ(fields(a), fields(b)).join() !== 'body') return false
+  const [ours, theirs] = [codes(b).indexOf(QUOTA_EXCEEDED), codes(a).indexOf(QUOTA_EXCEEDED)]
+  const weRefuse = ours >= 0 && (theirs < 0 || ours < theirs)
+  const at = weRefuse ? ours : theirs
+  if (at < 0 || ours === theirs || !isWrite(request.subs[at]!)) return false
+  // The other side has gone further; only the version of a setData is looked at after its quota.
+  const passed = codes(weRefuse ? a : b)
+  if (passed.slice(0, at).some((code) => code !== 0)) return false
+  if (passed[at] !== 0 && !(passed[at] === BAD_VERSION && request.subs[at]!.op === 5)) return false
+  const earlier = request.subs.slice(0, at)
+  return earlier.some((s) => s.op === 5 || (weRefuse ? CREATES.includes(s.op) : s.op === 2))
+}
+
+const BAD_VERSION = -103
+const QUOTA_EXCEEDED = -125
+/** Settings with enforceQuota=true. */
+const QUOTAS_ENFORCED: readonly string[] = ['rich', 'restart']
 
 export const DIFFERENCES: readonly Difference[] = [
   {
@@ -56,7 +85,7 @@ export const DIFFERENCES: readonly Difference[] = [
     description: 'deleteContainer (20) from a client is refused with -6 and close',
     why: 'it is server-internal; the reference lets any client delete any empty node without a look at its ACL',
     after: 'abandon',
-    matches: ({ request, a, b }) => request?.op === 20 && refused(a) !== refused(b),
+    matches: ({ request, a, b }) => request?.op === 20 && !refused(a) && refused(b),
   },
   {
     id: 'client-create-session',
@@ -64,7 +93,7 @@ export const DIFFERENCES: readonly Difference[] = [
     description: 'createSession (-10) from a client is refused with -6 and close',
     why: 'the reference answers with a second ConnectResponse in mid-stream',
     after: 'abandon',
-    matches: ({ request, a, b }) => request?.op === -10 && refused(a) !== refused(b),
+    matches: ({ request, a, b }) => request?.op === -10 && !refused(a) && refused(b),
   },
   {
     id: 'stranger-attach',
@@ -103,7 +132,7 @@ export const DIFFERENCES: readonly Difference[] = [
       'a hard quota counts the earlier parts of a multi: creates that exceed it are refused, deletes make room',
     why: 'the reference counts applied writes only, so that one multi may exceed any limit',
     after: 'abandon',
-    matches: ({ request, a, b }) => request?.op === 14 && (hasCode(a, -125) || hasCode(b, -125)),
+    matches: countsEarlierParts,
   },
   {
     id: 'id-beyond-bmp',

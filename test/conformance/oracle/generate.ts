@@ -140,11 +140,29 @@ const strange: Maker = (r) => ({
   op: r.pick([0, -1, 10, 13, 23, 99, 108, 1000, -2, -12, 2147483647, -2147483648]),
   path: path(r),
 })
-const serverOnly: Maker = (r) => ({
-  op: r.pick([20, -10]),
-  path: `${path(r)}`,
-  ...(r.chance(50) ? { tail: '00007530' } : {}),
+/** Every type, with arguments that matter little. */
+const anyOp: Maker = (r) => ({
+  op: r.pick([
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 99, 101, 103, 104, 105, 106, 107, -10,
+    -11,
+  ]),
+  path: '$/a',
 })
+
+/** What only a server should ask for: a deliberate difference, sent for the sake of the reference's answers. */
+function serverOnly(r: Random): Step[] {
+  const send = (one: Request): Step => ({ do: 'send', c: 0, r: one })
+  const container: Request = { op: 20, path: '$/k' }
+  return r.weighted<() => Step[]>([
+    [2, () => [send({ op: -10, ...(r.chance(50) ? { tail: '00007530' } : {}) })]],
+    [1, () => [send(container)]],
+    [1, () => [send({ ...container, cut: r.pick([1, 4, 100]) })]],
+    [1, () => [send({ ...container, path: r.pick(['/', 'k', '/zookeeper', '$/k\u0000']) })]],
+    [1, () => [send({ op: 19, path: '$/k' }), send(container)]],
+    [1, () => [send({ op: 1, path: '$/k' }), send({ op: 1, path: '$/k/k' }), send(container)]],
+    [1, () => [send({ op: 1, path: '$/k', flags: 1 }), send(container)]],
+  ])()
+}
 
 /** Cuts or lengthens what another maker made. */
 const malformed: Maker = (r) => {
@@ -322,7 +340,7 @@ export function generate(seed: number, profile: string): Sequence {
   const makers = THEMES[theme]!
   const length = r.between(40, 130)
   for (let i = 0; i < length; i++) steps.push(...next(r, sessions, makers, profile, single))
-  if (r.chance(1)) steps.push({ do: 'send', c: 0, r: serverOnly(r) })
+  if (r.chance(1)) steps.push(...serverOnly(r))
   return { seed, profile, steps }
 }
 
@@ -375,6 +393,12 @@ function next(r: Random, sessions: number, makers: Makers, profile: string, sing
   }
   if (r.chance(3)) return lifecycle(r, c, sessions, profile)
   if (r.chance(0.6)) return [{ do: 'word', word: r.pick(WORDS) }]
+  if (profile === 'enforce' && r.chance(2))
+    return [
+      { do: 'connect', c, s: c, how: 'attach', timeoutMs: 30_000 },
+      { do: 'send', c, r: anyOp(r) },
+      ...open(r, c, c, 'attach', profile),
+    ]
   if (profile === 'small' && r.chance(10))
     return [{ do: 'send', c, r: smallHuge(r) }, ...open(r, c, c, 'attach', profile)]
   if (r.chance(0.02)) return [{ do: 'send', c, r: huge(r) }, ...open(r, c, c, 'attach', profile)]

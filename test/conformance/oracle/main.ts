@@ -2,8 +2,12 @@
  * The oracle: sends the same seeded sequences of requests to two servers, by default Apache ZooKeeper 3.9.5 and ours, and
  * compares every answer. Exit code 0 only if nothing differs that differences.ts does not explain.
  *
- *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...] [--matrix]
- *                     [--replay [--case NAME-OR-FILE]] [--show] [--save NAME] [--stop-after N] [--fsync] [--keep] [--mutants]
+ *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...]
+ *                     [--matrix [--strict]] [--total FILE] [--replay [--case NAME-OR-FILE]] [--show] [--save NAME] [--stop-after N]
+ *                     [--fsync] [--keep] [--mutants]
+ *
+ * A long run can be made in pieces: the seeds follow from --seed and --sequences, and --total FILE keeps the sum. With
+ * --strict it fails too if the reference did not show every answer that pairs.ts lists, or showed another.
  *
  * CMD is a program with arguments that runs a server in the foreground on the zoo.cfg given as its last argument; `real`
  * stands for the reference.
@@ -29,6 +33,8 @@ const { values } = parseArgs({
     port: { type: 'string', default: '0' },
     'stop-after': { type: 'string', default: '10' },
     matrix: { type: 'boolean', default: false },
+    strict: { type: 'boolean', default: false },
+    total: { type: 'string', default: '' },
     replay: { type: 'boolean', default: false },
     save: { type: 'string', default: '' },
     case: { type: 'string', default: '' },
@@ -66,6 +72,7 @@ const campaign = new Campaign({
   only: values.case,
   reduce: true,
   show: values.show,
+  total: values.total,
 })
 
 let failed = 1
@@ -81,7 +88,10 @@ try {
   if (values.mutants) failed = await runMutants(root, dir, campaign.options)
   else if (values.replay) failed = await campaign.replay()
   else failed = await campaign.explore()
-  if (values.matrix) campaign.printMatrix()
+  if (values.matrix) {
+    const wrong = campaign.printMatrix()
+    if (values.strict) failed += wrong
+  }
 } finally {
   await campaign.stop()
   if (values.keep) console.log(`folders kept in ${dir}`)

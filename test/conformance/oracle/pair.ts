@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { explain } from './differences.ts'
+import { type Matrix, matrixKey } from './pairs.ts'
 import type { Json } from './replies.ts'
 import { decodeConnect, decodeEvent, decodeReply, readHeader } from './replies.ts'
 import { differenceText, opName, requestText } from './report.ts'
@@ -51,8 +52,8 @@ export class Pair {
   requests = 0
   /** Requests neither server answered in time. */
   silent = 0
-  /** "op" or "multi op/sub op" to code to count, of the first server. */
-  readonly matrix = new Map<string, Map<number, number>>()
+  /** Answers of the reference; see pairs.ts. */
+  readonly matrix: Matrix = new Map()
   private admins: readonly [Side, Side]
   private waiter: { cond: () => boolean; resolve: (ok: boolean) => void; deadline: number } | null = null
   private readonly watchdog: NodeJS.Timeout
@@ -62,7 +63,7 @@ export class Pair {
   trace: ((where: string, a: string, b: string) => void) | null = null
   private explained: string[] = []
   private profile = ''
-  /** How often the directories have changed hands; odd: A's program runs on B's directory and the other way round. */
+  /** How often the directories have changed hands. */
   private swaps = 0
 
   constructor(a: Server, b: Server) {
@@ -81,6 +82,11 @@ export class Pair {
     clearInterval(this.watchdog)
     for (const side of [...this.sides, ...this.admins]) for (const conn of side.conns.values()) conn.drop()
     await Promise.all(this.servers.map((s) => s.stop('SIGKILL')))
+  }
+
+  /** Does A's program, the reference, run on B's directory, and the other way round? */
+  private get swapped(): boolean {
+    return this.swaps % 2 === 1
   }
 
   /** Text of whatever ended by itself, or null. */
@@ -212,7 +218,7 @@ export class Pair {
 
   /** With a wrong password only the reference closes them, for certain; then they are closed by their client. */
   private async othersClosed(others: readonly Conn[], entitled: boolean): Promise<void> {
-    const sure = entitled ? others : others.filter((conn) => conn.side === this.sides[this.swaps % 2])
+    const sure = entitled ? others : others.filter((conn) => this.isReference(conn.side))
     await this.until(() => sure.every((conn) => conn.closed), CLOSE_LIMIT_MS)
     const left = others.filter((conn) => !conn.closed)
     if (entitled || left.length === 0) return
@@ -269,27 +275,32 @@ export class Pair {
   private decode(conn: Conn, m: Message): Json {
     const names = this.names(conn)
     if (m.kind === 'reply') {
-      const tally = names === this.sides[0] ? (op: string, err: number) => this.tally(op, err) : undefined
+      const tally = this.isReference(names) ? (op: string, err: number) => this.tally(op, err) : undefined
       return decodeReply(m.bytes, m.request, names, tally)
     }
     if (m.kind === 'event') {
-      if (names === this.sides[0]) this.tally(`event ${m.bytes.readInt32BE(16)}`, 0)
+      if (this.isReference(names)) this.tally(`event ${m.bytes.readInt32BE(16)}`, 0)
       return decodeEvent(m.bytes, names)
     }
     if (m.kind === 'connect') {
       const out = decodeConnect(m.bytes, names)
-      if (names === this.sides[0])
+      if (this.isReference(names))
         this.tally(`connect, timeout ${(out as { timeoutMs?: number }).timeoutMs === 0 ? 0 : '> 0'}`, 0)
       return out
     }
     return m.kind
   }
 
+  private isReference(side: Side): boolean {
+    return side === this.sides[this.swapped ? 1 : 0]
+  }
+
   private tally(op: string, err: number): void {
-    let codes = this.matrix.get(op)
+    const key = matrixKey(op)
+    let codes = this.matrix.get(key)
     if (codes === undefined) {
       codes = new Map()
-      this.matrix.set(op, codes)
+      this.matrix.set(key, codes)
     }
     codes.set(err, (codes.get(err) ?? 0) + 1)
   }
@@ -323,7 +334,7 @@ export class Pair {
       }
       if (this.sameRun(ca, cb, na, nb)) continue
       const request = ma?.kind === 'reply' ? ma.request : mb?.kind === 'reply' ? mb.request : null
-      const known = explain({ request, a, b, profile: this.profile })
+      const known = explain({ request, ...(this.swapped ? { a: b, b: a } : { a, b }), profile: this.profile })
       if (known !== null) {
         this.explained.push(known.id)
         if (known.after === 'abandon') throw new Abandoned()

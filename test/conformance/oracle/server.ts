@@ -41,7 +41,7 @@ export const PROFILES: readonly Profile[] = [
     name: 'rich',
     lines: ['extendedTypesEnabled=true', 'enforceQuota=true'],
     flags: ['-Dznode.container.checkIntervalMs=3600000'],
-    weight: 70,
+    weight: 68,
   },
   { name: 'plain', lines: [], flags: ['-Dznode.container.checkIntervalMs=3600000'], weight: 16 },
   {
@@ -73,13 +73,13 @@ export const PROFILES: readonly Profile[] = [
     name: 'reap',
     lines: ['extendedTypesEnabled=true', 'minSessionTimeout=400', 'tickTime=100'],
     flags: ['-Dznode.container.checkIntervalMs=150', '-Dznode.container.maxPerMinute=60000'],
-    weight: 0,
+    weight: 1,
   },
   {
     name: 'restart',
     lines: ['extendedTypesEnabled=true', 'enforceQuota=true', 'snapCount=40', 'minSessionTimeout=40000'],
     flags: ['-Dznode.container.checkIntervalMs=3600000'],
-    weight: 0,
+    weight: 1,
   },
 ]
 
