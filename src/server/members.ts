@@ -4,11 +4,13 @@
  *
  *   server.<id>=<host>:<quorumPort>:<electionPort>[:participant|:observer][|<further address>...][;[<host>:]<clientPort>]
  *
- * Answers to Java's QuorumPeer.QuorumServer, QuorumMaj and QuorumHierarchical (their reading and printing, not their
- * counting of votes). Pure: refusals are ConfigErrors that carry the place of the line.
+ * Answers to Java's QuorumPeer.QuorumServer, QuorumMaj and QuorumHierarchical (their reading and printing; the counting
+ * of votes is in zab/quorum.ts). Pure: refusals are ConfigErrors that carry the place of the line.
  */
 
-import { ConfigError, parseJavaInteger, type Setting } from './settings.ts'
+import { makeQuorum } from '../zab/quorum.ts'
+import type { Quorum } from '../zab/types.ts'
+import { ConfigError, parseJavaInteger, readEntries, type Setting } from './settings.ts'
 
 export type Role = 'participant' | 'observer'
 
@@ -83,6 +85,47 @@ export function parseMembership(lines: ReadonlyMap<string, Setting>, multiAddres
     }
   }
   return { members, groups, weights, version }
+}
+
+/**
+ * A configuration's text, with its version line, as members send it to each other and as it stands in /zookeeper/config
+ * and in a `.dynamic.next` file. Throws ConfigError for everything else. Java: QuorumPeer.configFromString.
+ */
+export function parseConfigText(text: string, multiAddressEnabled: boolean): Membership {
+  const lines = new Map<string, Setting>()
+  for (const entry of readEntries(text, 'configuration')) {
+    const key = entry.key.trim()
+    const setting = { value: entry.value.trim(), where: `configuration:${entry.line}` }
+    if (!isMembershipKey(key)) throw refuse(setting, `${key} does not belong into a configuration`)
+    lines.set(key, setting)
+  }
+  const membership = parseMembership(lines, multiAddressEnabled)
+  if (!Number.isSafeInteger(membership.version)) {
+    throw refuse(lines.get('version')!, `version=${lines.get('version')!.value} is no zxid`)
+  }
+  if (participantsOf(membership).length === 0) throw new ConfigError('configuration: no participants')
+  return membership
+}
+
+/** The same as zab knows it: members, and which of them may decide. Its text is the canonical one. */
+export function parseQuorumText(text: string, multiAddressEnabled: boolean): Quorum {
+  return quorumOf(parseConfigText(text, multiAddressEnabled))
+}
+
+export function quorumOf(membership: Membership): Quorum {
+  const { groups, weights, version } = membership
+  return makeQuorum({
+    members: membership.members.map(({ id, role, addresses }) => ({
+      sid: id,
+      voter: role === 'participant',
+      quorumAddresses: addresses.map((a) => `${bracketed(a.host)}:${a.quorumPort}`),
+      electionAddresses: addresses.map((a) => `${bracketed(a.host)}:${a.electionPort}`),
+    })),
+    groups,
+    weights,
+    version,
+    text: formatMembership(membership),
+  })
 }
 
 export function participantsOf(membership: Membership): Member[] {
