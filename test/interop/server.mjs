@@ -30,17 +30,17 @@ export const baseConfig = {
 
 const portsTaken = new Set()
 
-/** A free port of the suite's range; remembered, so that two servers of one run never choose the same. */
-export async function choosePort() {
-  const count = portLast - portFirst + 1
+/** A free port of the range; remembered, so that two servers of one run never choose the same. */
+export async function choosePort(first = portFirst, last = portLast) {
+  const count = last - first + 1
   const start = process.pid % count
   for (let i = 0; i < count; i++) {
-    const port = portFirst + ((start + i) % count)
+    const port = first + ((start + i) % count)
     if (portsTaken.has(port) || !(await isFree(port))) continue
     portsTaken.add(port)
     return port
   }
-  throw new Error(`no free port in ${portFirst}-${portLast}`)
+  throw new Error(`no free port in ${first}-${last}`)
 }
 
 function isFree(port) {

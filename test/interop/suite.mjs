@@ -35,7 +35,8 @@ const answers = {
 /**
  * Runs `suite` and reports each check through `results`. A suite is
  *   { name, fetch, program(lib, workDir, target) -> { command, args, env, cwd }, config, timeoutMs }
- * or has, in place of `program`, `run(lib, target, report)` that makes its checks itself.
+ * or has, in place of `program`, `run(lib, target, report)` that makes its checks itself, or `runAlone(lib, options,
+ * report)` that makes its servers too.
  */
 export async function runSuite(suite, options, results) {
   const report = (ok, name, why) => results.add(ok, suite.name, name, why)
@@ -44,6 +45,10 @@ export async function runSuite(suite, options, results) {
     lib = await suite.fetch()
   } catch (error) {
     report(false, 'the client library can be fetched', error.message)
+    return
+  }
+  if (suite.runAlone) {
+    await suite.runAlone(lib, options, report).catch((error) => report(false, 'the suite runs', oneLine(error.message)))
     return
   }
   const server = new Server(options.server, suite.name, { ...baseConfig, ...suite.config }, suite.serverEnv)

@@ -8,6 +8,7 @@ import { cpSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheRoot } from './cache.mjs'
+import { runEnsembles } from './ensemble/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
 import { runZkCli } from './zkcli.mjs'
@@ -33,6 +34,7 @@ export const suites = [
   { name: 'go', fetch: fetchGoClient, program: goProgram, timeoutMs: 300_000 },
   { name: 'curator', fetch: fetchCurator, program: javaProgram('curator', 'CuratorMain'), timeoutMs: 600_000 },
   { name: 'node', fetch: fetchNodeClient, program: nodeProgram, timeoutMs: 300_000 },
+  { name: 'ensemble', fetch: fetchJavaClient, runAlone: runEnsembles },
 ]
 
 /** Compiles the harness with every class of `folder` and runs `main`. */
