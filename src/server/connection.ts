@@ -9,7 +9,7 @@ import type { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthId } from './auth.ts'
 import type { Metrics } from './metrics.ts'
-import type { Session, SessionOwner } from './sessions.ts'
+import type { Session, SessionClient } from './sessions.ts'
 
 /** What a connection asks of the shell that has its socket. None of these may call back before returning. */
 export interface ConnectionHost {
@@ -23,6 +23,10 @@ export interface ConnectionHost {
   resume(conn: Connection): void
 }
 
+/** `Pending.zxid` of what waits for its turn, and of what waits for the leader's answer (its zxid is not known). */
+export const WAITS = -1
+export const FORWARDED = -2
+
 /** A request in its session's order: a write in flight, or something that waits behind one. */
 export class Pending {
   readonly conn: Connection
@@ -30,15 +34,17 @@ export class Pending {
   readonly type: number
   readonly ids: readonly AuthId[]
   readonly receivedMs: number
-  /** Zxid of the write in flight; -1 for what waits. */
-  readonly zxid: Zxid
-  /** Owned body of a waiting read; null otherwise. */
+  /** Zxid of the write in flight; or WAITS, or FORWARDED. */
+  zxid: Zxid
+  /** Owned body of a waiting read or a forwarded sync; null otherwise. */
   readonly body: Uint8Array | null
   /** Answer that is settled already (a write that could not be decoded). */
   readonly err: number
   /** What it counts against the bytes of large requests; 0 for ordinary ones. */
   readonly largeBytes: number
   next: Pending | null
+  /** The session's next write on its way to the leader. */
+  nextForwarded: Pending | null
 
   constructor(
     conn: Connection,
@@ -60,6 +66,7 @@ export class Pending {
     this.err = err
     this.largeBytes = largeBytes
     this.next = null
+    this.nextForwarded = null
   }
 }
 
@@ -108,7 +115,7 @@ export class ConnectionStats {
   }
 }
 
-export class Connection implements SessionOwner {
+export class Connection implements SessionClient {
   /** Small and dense; watches are kept under it. Recycled after close. */
   readonly connId: number
   /** The client's address as Java writes it, and its port. */
@@ -125,7 +132,7 @@ export class Connection implements SessionOwner {
   initialised: boolean
   /** The client sent the read-only byte, so the answer has one too. */
   knowsReadOnly: boolean
-  /** A session is being created for it: nothing more is taken until it is there. */
+  /** A session is being created, or asked for, on its behalf: nothing more is taken until it is there. */
   connecting: boolean
   /** Nothing more is taken from it. */
   closing: boolean

@@ -2,23 +2,31 @@
  * Everything a client says about itself: the connect request that opens or takes up a session, auth and sasl packets.
  *
  * These are answered at receipt, ahead of whatever is in process, except that a new session is answered when its
- * creation is committed. Pure. Java: ZooKeeperServer.processConnectRequest, finishSessionInit, processPacket (auth),
- * processSasl.
+ * creation is committed, and that a learner takes up a global session when its leader has agreed. Local sessions need
+ * nobody else. Pure. Java: ZooKeeperServer.processConnectRequest, finishSessionInit, processPacket (auth), processSasl,
+ * LearnerZooKeeperServer.revalidateSession, Learner.validateSession, ReadOnlyZooKeeperServer.validateSession.
  */
 
 import type { StateMachine } from '../datatree/apply.ts'
-import { Err } from '../jute/codes.ts'
+import { Err, OpCode } from '../jute/codes.ts'
 import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import { AUTH_IDS_MAX, type Auth, type AuthId, addAuthIds } from './auth.ts'
 import { type Connection, countSent } from './connection.ts'
+import type { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
 import { beginReply, closeFrame } from './replies.ts'
-import { passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
+import { Owner, passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
+/** What a server is to its clients. `learner` stands for followers and observers. */
+export type PipelineRole = 'standalone' | 'leader' | 'learner' | 'readonly'
+
 export interface HandshakeOptions {
+  readonly role: PipelineRole
+  /** New sessions are known to their member alone (localSessionsEnabled); a standalone server has none of these. */
+  readonly localSessionsEnabled: boolean
   readonly sessionTimeoutMinMs: number
   readonly sessionTimeoutMaxMs: number
   readonly juteLengthMax: number
@@ -29,6 +37,8 @@ export interface HandshakeHost {
   nowMs(): number
   connection(connId: number): Connection | undefined
   sessionOpened(conn: Connection): void
+  /** Learner: asks the leader for a session; answered by `onRevalidated`, in order. */
+  revalidate(hi: number, lo: number, timeoutMs: number): void
   info(message: string, fields: Record<string, unknown>): void
   warn(message: string, fields: Record<string, unknown>): void
 }
@@ -44,7 +54,10 @@ export class Handshake {
   private readonly throttle: Throttle
   private readonly host: HandshakeHost
   private readonly options: HandshakeOptions
+  /** Learner only. */
+  private readonly flow: LearnerFlow | null
   private readonly createSession: CreateSession
+  private readonly readOnly: boolean
 
   constructor(
     state: StateMachine,
@@ -54,6 +67,7 @@ export class Handshake {
     throttle: Throttle,
     host: HandshakeHost,
     options: HandshakeOptions,
+    flow: LearnerFlow | null,
     createSession: CreateSession,
   ) {
     this.state = state
@@ -63,7 +77,14 @@ export class Handshake {
     this.throttle = throttle
     this.host = host
     this.options = options
+    this.flow = flow
     this.createSession = createSession
+    this.readOnly = options.role === 'readonly'
+  }
+
+  /** New sessions are local. */
+  private get local(): boolean {
+    return this.options.localSessionsEnabled && this.options.role !== 'standalone'
   }
 
   /** A connect request, the first frame of a connection. Returns false when nothing more may be taken for now. */
@@ -74,6 +95,7 @@ export class Handshake {
     let hi: number
     let lo: number
     let password: Uint8Array | null
+    let readOnly = false
     this.metrics.packetsReceived++
     conn.stats.received++
     try {
@@ -84,19 +106,24 @@ export class Handshake {
       lo = input.int()
       password = input.buffer()
       conn.knowsReadOnly = input.remaining > 0
+      if (conn.knowsReadOnly) readOnly = input.bool()
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       conn.closeNow(`malformed connect request: ${err.message}`)
       return false
     }
     const nowMs = this.host.nowMs()
-    if (!this.throttle.admit(hi !== 0 || lo !== 0, nowMs)) {
+    if (!this.throttle.admit(hi !== 0 || lo !== 0, nowMs, this.local)) {
       this.metrics.counters.connection_rejected++
       conn.closeNow('too many connections at once')
       return false
     }
     this.metrics.counters.connection_request_count++
     this.metrics.basic.connection_token_deficit.add(this.throttle.deficit)
+    if (this.readOnly && !readOnly) {
+      conn.closeNow('client does not want a read-only server')
+      return false
+    }
     if (lastZxidSeen > this.state.zxidLast) {
       this.host.info('client is ahead of this server and must try another one', {
         client: conn.remoteHost,
@@ -112,8 +139,23 @@ export class Handshake {
   }
 
   private openSession(conn: Connection): boolean {
-    const session = this.sessions.create(conn.timeoutMs, this.host.nowMs())
-    session.owner = conn
+    const nowMs = this.host.nowMs()
+    if (this.local) {
+      const session = this.sessions.create(conn.timeoutMs, nowMs)
+      session.local = true
+      this.accept(conn, session)
+      conn.stats.replied(OpCode.createSession, 0, this.state.zxidLast, nowMs, nowMs)
+      return true
+    }
+    if (this.readOnly) {
+      // Java answers with half a reply that its own client cannot read.
+      conn.closeNow('a read-only server makes no sessions unless they are local')
+      return false
+    }
+    const { sessions, flow } = this
+    const session = flow === null ? sessions.create(conn.timeoutMs, nowMs) : sessions.createAttached(conn.timeoutMs)
+    session.owner = Owner.self
+    session.client = conn
     conn.session = session
     conn.connecting = true
     const body = new Output(4)
@@ -124,21 +166,65 @@ export class Handshake {
 
   private reopenSession(conn: Connection, hi: number, lo: number, password: Uint8Array | null): boolean {
     const session = this.sessions.get(hi, lo)
-    // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
-    if (session === undefined || session.closing || !passwordMatches(hi, lo, password)) {
-      this.writeConnectResponse(conn, 0, 0, 0)
-      conn.closeAfterFlush('session expired or wrong password')
+    if (this.readOnly && !session?.local && (this.state.sessions.has(hi, lo) || !this.sessions.isOwnId(hi))) {
+      // A session of the ensemble, or one that only the other side of the partition has heard of: not ours to renew,
+      // and certainly not to declare expired.
+      conn.closeNow('a read-only server does not take up sessions of the ensemble')
       return false
     }
-    const old = session.owner === null ? undefined : this.host.connection(session.owner.connId)
-    if (old !== undefined && old === session.owner && old !== conn) old.closeNow('session moved to a new connection')
+    // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
+    if (!passwordMatches(hi, lo, password)) return this.refuse(conn)
+    if (this.flow !== null && !session?.local) return this.askLeader(this.flow, conn, hi, lo)
+    if (session === undefined || session.closing) return this.refuse(conn)
     session.timeoutMs = conn.timeoutMs
     this.sessions.touch(session, this.host.nowMs())
-    session.owner = conn
-    conn.session = session
-    this.writeConnectResponse(conn, hi, lo, conn.timeoutMs)
-    this.host.sessionOpened(conn)
+    this.accept(conn, session)
     return true
+  }
+
+  /** The session is served by this connection from now on, and by no older one. */
+  private accept(conn: Connection, session: Session): void {
+    this.closeOld(conn, session)
+    session.owner = Owner.self
+    session.client = conn
+    conn.session = session
+    this.writeConnectResponse(conn, session.hi, session.lo, conn.timeoutMs)
+    this.host.sessionOpened(conn)
+  }
+
+  private closeOld(conn: Connection, session: Session): void {
+    const old = session.client === null ? undefined : this.host.connection(session.client.connId)
+    if (old !== undefined && old === session.client && old !== conn) old.closeNow('session moved to a new connection')
+  }
+
+  refuse(conn: Connection): boolean {
+    this.writeConnectResponse(conn, 0, 0, 0)
+    conn.closeAfterFlush('session expired or wrong password')
+    return false
+  }
+
+  private askLeader(flow: LearnerFlow, conn: Connection, hi: number, lo: number): boolean {
+    // What the old connection still says would go to the leader behind the question and pass for the new one's.
+    const session = this.sessions.get(hi, lo)
+    if (session !== undefined) this.closeOld(conn, session)
+    for (const older of flow.ask(conn, hi, lo)) older.closeNow('session moved to a new connection')
+    conn.connecting = true
+    this.host.revalidate(hi, lo, conn.timeoutMs)
+    return false
+  }
+
+  /** Learner: the leader's word on the session that was asked for first among those not answered. */
+  onRevalidated(hi: number, lo: number, valid: boolean): void {
+    const conn = this.flow?.answered(hi, lo) ?? null
+    if (conn === null) return
+    conn.connecting = false
+    const session = valid ? this.sessions.attach(hi, lo, conn.timeoutMs) : null
+    if (session === null || session.closing) {
+      this.refuse(conn)
+      return
+    }
+    this.accept(conn, session)
+    conn.resume()
   }
 
   /** All zero for a session that is refused. */
@@ -154,7 +240,7 @@ export class Handshake {
     out.buf.fill(0, out.pos, out.pos + 16)
     if (hi !== 0 || lo !== 0) writePassword(hi, lo, out.buf, out.pos)
     out.pos += 16
-    if (conn.knowsReadOnly) out.bool(false)
+    if (conn.knowsReadOnly) out.bool(this.readOnly)
     countSent(this.metrics, conn, closeFrame(out, start))
   }
 

@@ -53,6 +53,11 @@ export function hasWriteForm(type: number): boolean {
   return type === OpCode.closeSession || (type >= 0 && KIND[type] === 2)
 }
 
+/** May a learner forward this to its leader? What is the server's own, or no transaction by itself, may not come so. */
+export function isForwardable(type: number): boolean {
+  return type === OpCode.createSession || hasWriteForm(type)
+}
+
 /** The last-operation names of `cons` (Java: FinalRequestProcessor's lastOp). */
 const NAMES = new Map<number, string>([
   [OpCode.createSession, 'SESS'],

@@ -6,8 +6,15 @@
  * the connection's FIFO. Transactions are delivered in zxid order, each applied to the tree, its watch events written
  * to their connections at once, then its reply: so no client sees a change ahead of its event.
  *
+ * A pipeline has one role for all its life:
+ *
+ *   standalone, leader   prepare and propose; a leader also what its learners forward, in the order it comes in
+ *   learner              forwards writes and syncs; a write is answered by the transaction that has its session and cxid
+ *   readonly             reads; whatever needs the ensemble is refused
+ *
  * Pure: requests, deliveries and times come in; proposals go to `propose`, replies to the connections' outputs.
- * Java: ZooKeeperServer.processPacket, CommitProcessor, FinalRequestProcessor.
+ * Java: ZooKeeperServer.processPacket, LeaderRequestProcessor, FollowerRequestProcessor, ReadOnlyRequestProcessor,
+ * CommitProcessor, FinalRequestProcessor.
  */
 
 import type { ApplySink, StateMachine } from '../datatree/apply.ts'
@@ -15,18 +22,28 @@ import type { NodeId } from '../datatree/tree.ts'
 import { assert } from '../jute/assert.ts'
 import { Err, OpCode, Perm, STATE_SYNC_CONNECTED, Xid } from '../jute/codes.ts'
 import { id64Hex } from '../jute/id64.ts'
+import { Input, readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
+import type { AuthInfo, ForwardedRequest, LinkId, Sid } from '../zab/types.ts'
 import type { Auth, AuthId } from './auth.ts'
-import { type Connection, countSent, Pending } from './connection.ts'
+import { type Connection, countSent, FORWARDED, Pending, WAITS } from './connection.ts'
 import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshake.ts'
+import { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
 import { hasWriteForm, isClientOp } from './ops.ts'
+import { Outcome } from './outcome.ts'
 import { Prep, type PrepOptions, type WriteRequest } from './prep.ts'
-import { Reads, writeMultiEnd, writeMultiHeader } from './reads.ts'
+import { Proposer, type ProposerHost } from './proposer.ts'
+import { Reads } from './reads.ts'
+import type { Reconfigurer } from './reconfig.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
-import type { Session, Sessions } from './sessions.ts'
+import { SessionGate } from './sessiongate.ts'
+import { Owner, type Session, type Sessions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
+import { isWellFormed, makesEphemeral, WriteOp } from './writeop.ts'
+
+export type { PipelineRole } from './handshake.ts'
 
 export interface PipelineOptions extends PrepOptions, HandshakeOptions {
   /** Requests in process above which a connection with some of its own outstanding is not read from. */
@@ -36,18 +53,20 @@ export interface PipelineOptions extends PrepOptions, HandshakeOptions {
   /** A request longer than this counts as large; -1 is off. Their sum in process is bounded by the next. */
   readonly largeRequestBytes: number
   readonly largeRequestsBytesMax: number
+  /** A local session becomes a global one when it makes its first ephemeral znode (localSessionsUpgradingEnabled). */
+  readonly localSessionsUpgradingEnabled: boolean
+  /** Leader: plans changes of the membership. Null: there is none to change. */
+  readonly reconfig: Reconfigurer | null
 }
 
-/** Clocks, and where transactions and remarks go. */
-export interface PipelineHost extends HandshakeHost {
-  /** Milliseconds since 1970, for Stat and transaction times. */
-  wallMs(): number
-  /** Makes a transaction durable; answered by `deliver`, in order. Bytes are borrowed. */
-  propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void
+/** Clocks, and where transactions, requests and remarks go. */
+export interface PipelineHost extends HandshakeHost, ProposerHost {
+  /** Learner: sends a request to the leader, in order; answered by `deliver`, a sync by `onSynced`. Bytes are borrowed. */
+  forward(request: ForwardedRequest): void
   sessionEnded(session: Session, expired: boolean): void
 }
 
-const NO_IDS: readonly AuthId[] = []
+const NO_BYTES = new Uint8Array(0)
 
 export class Pipeline {
   readonly prep: Prep
@@ -55,24 +74,32 @@ export class Pipeline {
   private readonly auth: Auth
   private readonly sessions: Sessions
   private readonly metrics: Metrics
+  private readonly proposer: Proposer
   readonly handshake: Handshake
   private readonly host: PipelineHost
   private readonly options: PipelineOptions
   private readonly reads: Reads
+  /** Learner only. */
+  private readonly flow: LearnerFlow | null
+  private readonly readOnly: boolean
+  /** For looking into write requests ahead of preparation. */
+  private readonly input: Input
+  private readonly op: WriteOp
   /** Writes of this server's clients that are not delivered, in zxid order; [head, length) are alive. */
   private inflight: Pending[]
   private inflightHead: number
-  private readonly txn: Output
-  /** Body of the reply to the transaction being applied. */
-  private readonly result: Output
   private applying: Pending | null
-  private resultErr: number
+  private readonly outcome: Outcome
   private readonly throttled: Set<Connection>
   /** Requests taken and not answered. */
   inProcess: number
   /** Bytes of large requests in process. */
   private largeBytes: number
 
+  /**
+   * `sessions` tracks the state's sessions already where the role is standalone or leader, and is empty otherwise. A
+   * leader's first zxid is the one behind the state's last.
+   */
   constructor(
     state: StateMachine,
     auth: Auth,
@@ -90,18 +117,36 @@ export class Pipeline {
     this.largeBytes = 0
     this.host = host
     this.options = options
-    this.prep = new Prep(state, auth, metrics.writePerNamespace, host.warn, options)
+    const leads = options.role === 'leader'
+    const gate = leads ? new SessionGate(sessions, options.localSessionsEnabled) : null
+    this.prep = new Prep(state, auth, metrics.writePerNamespace, host.warn, gate, options.reconfig, options)
+    this.proposer = new Proposer(this.prep, sessions, leads, host)
+    this.flow = options.role === 'learner' ? new LearnerFlow(sessions) : null
+    this.readOnly = options.role === 'readonly'
+    this.input = new Input(NO_BYTES, 0, 0, options.juteLengthMax)
+    this.op = new WriteOp()
     this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options.juteLengthMax)
     this.inflight = []
     this.inflightHead = 0
-    this.txn = new Output(4096)
-    this.result = new Output(4096)
     this.applying = null
-    this.resultErr = Err.ok
+    this.outcome = new Outcome()
     this.throttled = new Set()
-    this.handshake = new Handshake(state, auth, sessions, metrics, throttle, host, options, (conn, session, body) =>
-      this.submit(conn, session, 0, OpCode.createSession, body, 0, body.length, 0),
+    this.handshake = new Handshake(
+      state,
+      auth,
+      sessions,
+      metrics,
+      throttle,
+      host,
+      options,
+      this.flow,
+      (conn, session, body) => this.submit(conn, session, 0, OpCode.createSession, body, 0, body.length, 0),
     )
+  }
+
+  /** The role is over and all connections are cut: gives back what the tree keeps for proposals in flight. */
+  stop(): void {
+    this.prep.stop()
   }
 
   // ------------------------------------------------------------------ from connections
@@ -131,7 +176,7 @@ export class Pipeline {
     const session = conn.session
     // Gone or going: dropped without a reply, as in Java.
     if (session === null || session.closing || this.sessions.get(session.hi, session.lo) !== session) return true
-    this.sessions.touch(session, nowMs)
+    this.touch(session, nowMs)
     if (!isClientOp(type)) {
       this.host.warn('unknown operation', { client: conn.remoteHost, type })
       this.handshake.replyOutOfOrder(conn, xid, -1, Err.unimplemented)
@@ -147,17 +192,43 @@ export class Pipeline {
       return false
     }
     if (xid > 0) conn.outstanding++
-    if (hasWriteForm(type)) {
+    const refused = this.refusal(session, type)
+    if (refused !== Err.ok) {
+      this.answerInTurn(conn, xid, type, refused, large)
+    } else if (hasWriteForm(type) && !(type === OpCode.closeSession && session.local)) {
       this.submit(conn, session, xid, type, buf, off, end, large)
+    } else if (type === OpCode.sync && this.flow !== null) {
+      this.forwardSync(this.flow, conn, session, xid, buf, off, end, large)
     } else if (conn.head !== null) {
       this.inProcess++
       this.largeBytes += large
-      conn.enqueue(new Pending(conn, xid, type, nowMs, -1, buf.slice(off, end), Err.ok, large))
+      conn.enqueue(new Pending(conn, xid, type, nowMs, WAITS, buf.slice(off, end), Err.ok, large))
     } else {
       this.inProcess++
       this.read(conn, xid, type, conn.ids, buf, off, end, nowMs)
     }
     return !conn.closing && !this.shouldStop(conn)
+  }
+
+  /** Why a request goes no further than here, whatever it says. */
+  private refusal(session: Session, type: number): number {
+    if (session.owner !== Owner.self && type !== OpCode.closeSession) return Err.sessionMoved
+    if (!this.readOnly) return Err.ok
+    return type === OpCode.sync || (hasWriteForm(type) && type !== OpCode.closeSession) ? Err.notReadOnly : Err.ok
+  }
+
+  /** An error that is settled, behind the replies that come first. */
+  private answerInTurn(conn: Connection, xid: number, type: number, err: number, large: number): void {
+    const pending = new Pending(conn, xid, type, this.host.nowMs(), WAITS, null, err, large)
+    this.inProcess++
+    this.largeBytes += large
+    conn.enqueue(pending)
+    if (conn.head === pending) this.runWaiting(conn)
+  }
+
+  private touch(session: Session, nowMs: number): void {
+    if (this.flow !== null && !session.local) this.flow.touch(session)
+    else this.sessions.touch(session, nowMs)
   }
 
   /** Above the limit a client that has requests outstanding is not read from until they are answered. */
@@ -174,8 +245,8 @@ export class Pipeline {
     return requestThrottleMax > 0 && this.inProcess >= requestThrottleMax
   }
 
-  /** Prepares and proposes a write of a client; its reply comes with the delivery, in order. */
-  submit(
+  /** Prepares and proposes a write of a client, or forwards it; its reply comes with the delivery, in order. */
+  private submit(
     conn: Connection,
     session: Session,
     xid: number,
@@ -185,51 +256,203 @@ export class Pipeline {
     end: number,
     large: number,
   ): void {
-    this.inProcess++
-    this.largeBytes += large
+    if (session.local) {
+      const err = this.upgrade(session, type, buf, off, end)
+      if (err !== Err.ok) {
+        this.answerInTurn(conn, xid, type, err, large)
+        return
+      }
+    }
+    if (this.flow !== null) {
+      this.forwardWrite(this.flow, conn, session, xid, type, buf, off, end, large)
+      return
+    }
     const request: WriteRequest = {
       type,
       sessionHi: session.hi,
       sessionLo: session.lo,
       cxid: xid,
       ids: conn.ids,
+      owner: Owner.self,
       buf,
       off,
       end,
     }
-    const nowMs = this.host.nowMs()
-    const zxid = this.propose(request)
-    if (type === OpCode.closeSession && zxid !== -1) session.closing = true
-    const pending = new Pending(conn, xid, type, nowMs, zxid, null, zxid === -1 ? Err.marshallingError : Err.ok, large)
-    if (zxid !== -1) {
-      this.inflight.push(pending)
-      conn.enqueue(pending)
-    } else if (conn.head === null) {
-      this.largeBytes -= large
-      this.replyError(pending)
-    } else {
-      conn.enqueue(pending)
+    if (this.proposer.runsOut()) {
+      conn.closeNow('the epoch has no zxids left')
+      return
     }
+    const nowMs = this.host.nowMs()
+    const zxid = this.proposer.propose(request)
+    if (zxid === -1) {
+      this.answerInTurn(conn, xid, type, Err.marshallingError, large)
+      return
+    }
+    if (type === OpCode.closeSession) session.closing = true
+    this.inProcess++
+    this.largeBytes += large
+    const pending = new Pending(conn, xid, type, nowMs, zxid, null, Err.ok, large)
+    this.inflight.push(pending)
+    conn.enqueue(pending)
   }
 
-  private propose(request: WriteRequest): Zxid {
-    const { txn } = this
-    txn.clear()
-    const zxid = this.prep.prepare(request, this.host.wallMs(), txn)
-    if (zxid !== -1) this.host.propose(zxid, txn.buf, 0, txn.pos)
-    return zxid
-  }
-
-  /** A request of the server's own (reaper, expiry): nobody waits for an answer. */
+  /** A request of the server's own (reaper, expiry): nobody waits for an answer. Leader and standalone only. */
   submitInternal(type: number, sessionHi: number, sessionLo: number, body: Uint8Array): void {
-    this.propose({ type, sessionHi, sessionLo, cxid: 0, ids: NO_IDS, buf: body, off: 0, end: body.length })
+    if (this.flow === null && !this.readOnly) this.proposer.proposeInternal(type, sessionHi, sessionLo, body)
   }
 
   /** The tracker gave this session up, or an operator closes it. */
   closeSession(session: Session): void {
     session.closing = true
-    this.submitInternal(OpCode.closeSession, session.hi, session.lo, new Uint8Array(0))
+    session.expired = true
+    if (session.local) this.endLocal(session)
+    else this.submitInternal(OpCode.closeSession, session.hi, session.lo, NO_BYTES)
   }
+
+  // ------------------------------------------------------------------ local sessions
+
+  /**
+   * Makes a local session known to all when it is about to own something. In order: the leader meets its creation
+   * ahead of the request that needs it. An error code where that must not be.
+   */
+  private upgrade(session: Session, type: number, buf: Uint8Array, off: number, end: number): number {
+    this.input.reset(buf, off, end)
+    if (!makesEphemeral(type, this.input, this.op)) return Err.ok
+    if (!this.options.localSessionsUpgradingEnabled) {
+      // In a multi it is the entry that fails: the leader finds it.
+      return type === OpCode.multi || this.flow === null ? Err.ok : Err.ephemeralOnLocalSession
+    }
+    const body = new Output(4)
+    body.int(session.timeoutMs)
+    const { hi, lo } = session
+    if (this.flow === null) {
+      session.local = false
+      this.submitInternal(OpCode.createSession, hi, lo, body.bytes())
+    } else {
+      this.sessions.handOver(session)
+      this.flow.touch(session)
+      this.host.forward({
+        sessionHi: hi,
+        sessionLo: lo,
+        cxid: 0,
+        type: OpCode.createSession,
+        body: body.bytes(),
+        authinfo: null,
+      })
+    }
+    return Err.ok
+  }
+
+  /** A local session ends without a transaction. */
+  private endLocal(session: Session): void {
+    session.closing = true
+    if (this.flow !== null) this.flow.forgetIdle(session)
+    else this.sessions.remove(session.hi, session.lo)
+    this.host.sessionEnded(session, session.expired)
+    const conn = session.client === null ? undefined : this.host.connection(session.client.connId)
+    if (conn !== undefined && conn === session.client && session.expired) conn.closeAfterFlush('session expired')
+  }
+
+  // ------------------------------------------------------------------ learner
+
+  /** A request that the leader could not decode would never be answered: it ends here. */
+  private forwardWrite(
+    flow: LearnerFlow,
+    conn: Connection,
+    session: Session,
+    xid: number,
+    type: number,
+    buf: Uint8Array,
+    off: number,
+    end: number,
+    large: number,
+  ): void {
+    const creates = type === OpCode.createSession
+    this.input.reset(buf, off, end)
+    if (!creates && !isWellFormed(type, this.input, this.op)) {
+      this.answerInTurn(conn, xid, type, Err.marshallingError, large)
+      return
+    }
+    this.inProcess++
+    this.largeBytes += large
+    if (type === OpCode.closeSession) session.closing = true
+    const pending = new Pending(conn, xid, type, this.host.nowMs(), FORWARDED, null, Err.ok, large)
+    flow.pushWrite(session, pending)
+    conn.enqueue(pending)
+    this.forward(session, xid, type, buf.subarray(off, end), creates ? null : conn.ids)
+  }
+
+  private forwardSync(
+    flow: LearnerFlow,
+    conn: Connection,
+    session: Session,
+    xid: number,
+    buf: Uint8Array,
+    off: number,
+    end: number,
+    large: number,
+  ): void {
+    this.inProcess++
+    this.largeBytes += large
+    const body = buf.slice(off, end)
+    const pending = new Pending(conn, xid, OpCode.sync, this.host.nowMs(), FORWARDED, body, Err.ok, large)
+    flow.pushSync(pending)
+    conn.enqueue(pending)
+    this.forward(session, xid, OpCode.sync, body, conn.ids)
+  }
+
+  private forward(
+    session: Session,
+    cxid: number,
+    type: number,
+    body: Uint8Array,
+    authinfo: readonly AuthInfo[] | null,
+  ): void {
+    this.host.forward({ sessionHi: session.hi, sessionLo: session.lo, cxid, type, body, authinfo })
+  }
+
+  /** All that the leader had committed ahead of the oldest sync is delivered. */
+  onSynced(): void {
+    const sync = this.flow?.takeSync() ?? null
+    if (sync === null) return
+    this.runWaiting(sync.conn)
+    if (this.throttled.size > 0) this.releaseThrottled()
+  }
+
+  /** Visits the sessions heard of since the last call. */
+  takeTouched(visit: (hi: number, lo: number, timeoutMs: number) => void): void {
+    this.flow?.takeTouched(visit)
+  }
+
+  /** The leader's word on a session that a client wants to go on with. */
+  onRevalidated(hi: number, lo: number, valid: boolean): void {
+    this.handshake.onRevalidated(hi, lo, valid)
+  }
+
+  // ------------------------------------------------------------------ leader
+
+  /** The epoch has no zxids left. */
+  get counterExhausted(): boolean {
+    return this.proposer.exhausted
+  }
+
+  /** A request of a learner's client, in the order these come in; bytes are borrowed. */
+  onForwarded(from: LinkId, _sid: Sid, request: ForwardedRequest): void {
+    this.proposer.onForwarded(from, request)
+  }
+
+  /** May a learner's client go on with its session? */
+  onRevalidate(from: LinkId, hi: number, lo: number, timeoutMs: number): boolean {
+    return this.proposer.onRevalidate(from, hi, lo, timeoutMs)
+  }
+
+  /** A learner has heard of this session. */
+  onTouched(hi: number, lo: number, timeoutMs: number): void {
+    this.proposer.onTouched(hi, lo, timeoutMs)
+  }
+
+  /** Its clients' sessions live on until they are taken up elsewhere, or expire; what it forwarded stands. */
+  onLearnerGone(_from: LinkId): void {}
 
   // ------------------------------------------------------------------ replies in order
 
@@ -243,15 +466,39 @@ export class Pipeline {
     end: number,
     receivedMs: number,
   ): void {
+    if (type === OpCode.closeSession) {
+      this.closeLocal(conn, xid, receivedMs)
+      return
+    }
     const before = conn.output().pos
     this.reads.answer(conn, type, type === OpCode.ping ? Xid.ping : xid, ids, buf, off, end)
     this.finished(conn, xid, type, receivedMs, conn.output().pos - before)
   }
 
+  /** Only a local session is closed as if that were a read: no transaction says so. */
+  private closeLocal(conn: Connection, xid: number, receivedMs: number): void {
+    this.endLocal(conn.session!)
+    const out = conn.output()
+    const bytes = closeFrame(out, beginReply(out, xid, this.state.zxidLast, Err.ok))
+    this.finished(conn, xid, OpCode.closeSession, receivedMs, bytes)
+    conn.closeAfterFlush('session closed')
+  }
+
   private replyError(pending: Pending): void {
+    if (pending.err === Err.sessionMoved) {
+      this.closeMoved(pending)
+      return
+    }
     const out = pending.conn.output()
     const bytes = closeFrame(out, beginReply(out, pending.xid, this.state.zxidLast, pending.err))
     this.finished(pending.conn, pending.xid, pending.type, pending.receivedMs, bytes)
+  }
+
+  /** Its session is served elsewhere by now. No reply, as in Java: the client must not take it for the session's. */
+  private closeMoved({ conn, xid }: Pending): void {
+    if (xid > 0) conn.outstanding--
+    this.inProcess--
+    conn.closeAfterFlush('session moved to another server')
   }
 
   /** Accounts for a reply just written. */
@@ -266,10 +513,10 @@ export class Pipeline {
 
   /** Goes on with what waited behind a write that is answered now. */
   private runWaiting(conn: Connection): void {
-    for (let next = conn.head; next !== null && next.zxid === -1; next = conn.head) {
+    for (let next = conn.head; next !== null && next.zxid === WAITS; next = conn.head) {
       conn.dequeue()
       this.largeBytes -= next.largeBytes
-      if (conn.closed) this.inProcess--
+      if (conn.closed || conn.closing) this.inProcess--
       else if (next.err !== Err.ok) this.replyError(next)
       else this.read(conn, next.xid, next.type, next.ids, next.body!, 0, next.body!.length, next.receivedMs)
     }
@@ -279,24 +526,21 @@ export class Pipeline {
 
   /** A transaction is durable (committed): applies it, fires its watches, answers its client if that is one of ours. */
   deliver(zxid: Zxid, buf: Uint8Array, off: number, end: number): void {
-    const first = this.inflightHead < this.inflight.length ? this.inflight[this.inflightHead]! : null
-    const pending = first !== null && first.zxid === zxid ? first : null
-    assert(first === null || first.zxid >= zxid, 'transactions are delivered in order')
+    const pending = this.flow === null ? this.takeInflight(zxid) : this.flow.match(buf, off)
     this.applying = pending
-    this.resultErr = Err.ok
-    this.result.clear()
+    this.outcome.begin(pending === null ? 0 : pending.type, readInt(buf, off + 28) === OpCode.error)
     this.state.apply(buf, off, end)
     this.applying = null
-    this.prep.applied(zxid)
+    if (this.flow === null) this.prep.applied(zxid)
     if (pending === null) return
     this.largeBytes -= pending.largeBytes
-    this.inflightHead++
-    this.trimInflight()
     const { conn } = pending
     assert(conn.head === pending, 'replies in order')
     conn.dequeue()
     if (conn.closed) {
       this.inProcess--
+    } else if (this.outcome.err === Err.sessionMoved) {
+      this.closeMoved(pending)
     } else if (pending.type === OpCode.createSession) {
       this.sessionReady(conn, pending)
     } else {
@@ -304,6 +548,16 @@ export class Pipeline {
     }
     this.runWaiting(conn)
     if (this.throttled.size > 0) this.releaseThrottled()
+  }
+
+  private takeInflight(zxid: Zxid): Pending | null {
+    if (this.inflightHead === this.inflight.length) return null
+    const first = this.inflight[this.inflightHead]!
+    assert(first.zxid >= zxid, 'transactions are delivered in order')
+    if (first.zxid !== zxid) return null
+    this.inflightHead++
+    this.trimInflight()
+    return first
   }
 
   private trimInflight(): void {
@@ -332,6 +586,10 @@ export class Pipeline {
     this.inProcess--
     this.metrics.addLatency(this.host.nowMs() - pending.receivedMs, true)
     conn.stats.replied(OpCode.createSession, 0, this.state.zxidLast, pending.receivedMs, this.host.nowMs())
+    if (this.outcome.err !== Err.ok) {
+      this.handshake.refuse(conn)
+      return
+    }
     this.handshake.writeConnectResponse(conn, session.hi, session.lo, conn.timeoutMs)
     this.host.sessionOpened(conn)
     conn.resume()
@@ -340,74 +598,33 @@ export class Pipeline {
   private replyToWrite(pending: Pending): void {
     const { conn } = pending
     const out = conn.output()
-    const start = beginReply(out, pending.xid, this.state.zxidLast, this.resultErr)
-    if (this.resultErr === Err.ok) {
-      if (pending.type === OpCode.multi) writeMultiEnd(this.result)
-      out.raw(this.result.buf, 0, this.result.pos)
-    }
+    const start = beginReply(out, pending.xid, this.state.zxidLast, this.outcome.err)
+    if (this.outcome.err === Err.ok) this.outcome.writeTo(out)
     this.finished(conn, pending.xid, pending.type, pending.receivedMs, endReply(out, start))
     if (pending.type === OpCode.closeSession) conn.closeAfterFlush('session closed')
   }
 
-  /** Collects the reply's body while the state machine applies; called right after each (sub-)operation took effect. */
+  /** What the state machine says while it applies. */
   readonly applySink: Omit<ApplySink, 'onDigestMismatch'> = {
     onResult: (_index: number, type: number, err: number, node: NodeId): void => {
-      const pending = this.applying
-      if (pending === null) return
-      if (pending.type === OpCode.multi) this.subResult(type, err, node)
-      else if (err !== Err.ok) this.resultErr = err
-      else this.body(pending.type, node)
+      if (this.applying !== null) this.outcome.onResult(this.state.tree, type, err, node)
     },
     onSessionCreated: (hi: number, lo: number, timeoutMs: number): void => {
-      this.sessions.track(hi, lo, timeoutMs, this.host.nowMs())
+      if (this.flow !== null) this.flow.onSessionCreated(hi, lo, timeoutMs)
+      else this.sessions.track(hi, lo, timeoutMs, this.host.nowMs()).local = false
     },
     onSessionClosed: (hi: number, lo: number): void => {
+      this.flow?.onSessionClosed(hi, lo)
       const session = this.sessions.get(hi, lo)
       if (session === undefined) return
-      this.sessions.remove(hi, lo)
       session.closing = true
+      if (this.flow !== null) this.flow.forgetIdle(session)
+      else this.sessions.remove(hi, lo)
+      this.host.sessionEnded(session, session.expired)
       const byClient = this.applying !== null && !this.applying.conn.closed
-      this.host.sessionEnded(session, !byClient)
-      const conn = session.owner === null ? undefined : this.host.connection(session.owner.connId)
-      if (conn !== undefined && conn === session.owner && !byClient) conn.closeAfterFlush('session expired')
+      const conn = session.client === null ? undefined : this.host.connection(session.client.connId)
+      if (conn !== undefined && conn === session.client && !byClient) conn.closeAfterFlush('session expired')
     },
-  }
-
-  /** The body of a successful reply, by the request's type: what was created may have been asked for in two ways. */
-  private body(type: number, node: NodeId): void {
-    const { result } = this
-    const { tree } = this.state
-    switch (type) {
-      case OpCode.create:
-        tree.writePath(node, result)
-        return
-      case OpCode.create2:
-      case OpCode.createContainer:
-      case OpCode.createTTL:
-        tree.writePath(node, result)
-        tree.writeStat(node, result)
-        return
-      case OpCode.setData:
-      case OpCode.setACL:
-        tree.writeStat(node, result)
-        return
-      default:
-        return
-    }
-  }
-
-  private subResult(type: number, err: number, node: NodeId): void {
-    const { result } = this
-    if (type === OpCode.error) {
-      // The multi as a whole failed to be decoded: its header says so. Else each entry says what became of it.
-      if (this.applying !== null && err === Err.marshallingError && result.pos === 0) this.resultErr = err
-      writeMultiHeader(result, OpCode.error, err)
-      result.int(err)
-      return
-    }
-    const shown = type === OpCode.createContainer || type === OpCode.createTTL ? OpCode.create2 : type
-    writeMultiHeader(result, shown === OpCode.deleteContainer ? OpCode.delete : shown, Err.ok)
-    this.body(type, node)
   }
 
   /** Watch events of the transaction being applied: the receiver must be allowed to read the znode now. */
@@ -433,11 +650,15 @@ export class Pipeline {
     conn.closed = true
     this.state.watches.removeConnection(conn.connId)
     this.throttled.delete(conn)
-    if (conn.session !== null && conn.session.owner === conn) conn.session.owner = null
-    if (conn.head !== null && conn.head.zxid === -1) this.runWaiting(conn)
+    const { session } = conn
+    if (session !== null && session.client === conn) {
+      session.client = null
+      this.flow?.forgetIdle(session)
+    }
+    if (conn.head !== null && conn.head.zxid === WAITS) this.runWaiting(conn)
   }
 
-  /** One tick: sessions whose time is up are closed by transaction. */
+  /** One tick: sessions whose time is up are closed by transaction, local ones without. */
   onTick(nowMs: number): void {
     this.sessions.expire(nowMs, (session) => {
       this.host.info('session expired', { session: id64Hex(session.hi, session.lo), timeoutMs: session.timeoutMs })

@@ -20,14 +20,18 @@ import type { Auth, AuthId } from './auth.ts'
 import { ChangeRecord, OutstandingChanges } from './outstanding.ts'
 import { hasNul, isSpecialPath, isValidPath, lastSlash, pathHash, pathKey, sameBytes } from './paths.ts'
 import { QuotaGate } from './quotagate.ts'
+import type { Reconfigurer } from './reconfig.ts'
+import type { SessionGate } from './sessiongate.ts'
 import type { NamespaceSummaries } from './summaries.ts'
 import {
   decodeMulti,
+  decodeReconfig,
   decodeWriteOp,
   isEphemeralMode,
   isSequentialMode,
   isTtlMode,
   NullAclError,
+  type ReconfigRequest,
   WriteOp,
 } from './writeop.ts'
 
@@ -47,11 +51,14 @@ export interface WriteRequest {
   readonly sessionLo: number
   readonly cxid: number
   readonly ids: readonly AuthId[]
+  /** Where it comes from: Owner.self, or the link of a learner. */
+  readonly owner: number
   readonly buf: Uint8Array
   readonly off: number
   readonly end: number
 }
 
+const CONFIG_PATH = textToBytes('/zookeeper/config')
 const LIMITS_OF_NOTHING = textToBytes('/zookeeper/quota/zookeeper_limits')
 const TXN_HEADER_BYTES = 32
 const DIGEST_VERSION = 2
@@ -66,8 +73,12 @@ export class Prep {
   private readonly options: PrepOptions
   private readonly quota: QuotaGate
   private readonly namespaces: NamespaceSummaries
+  /** Leader: whose requests are let through. Null: they all come from here, and were looked at before. */
+  private readonly gate: SessionGate | null
+  private readonly reconfigurer: Reconfigurer | null
   private readonly input: Input
   private readonly op: WriteOp
+  private reconfig: ReconfigRequest | null
   private readonly path: Output
   /** The tree's digest once everything in flight is applied. */
   private digestHi: number
@@ -78,10 +89,14 @@ export class Prep {
     auth: Auth,
     namespaces: NamespaceSummaries,
     warn: (message: string, fields: Record<string, unknown>) => void,
+    gate: SessionGate | null,
+    reconfigurer: Reconfigurer | null,
     options: PrepOptions,
   ) {
     this.state = state
     this.auth = auth
+    this.gate = gate
+    this.reconfigurer = reconfigurer
     this.options = options
     this.namespaces = namespaces
     this.outstanding = new OutstandingChanges(state.tree)
@@ -89,6 +104,7 @@ export class Prep {
     this.zxidLast = state.zxidLast
     this.input = new Input(new Uint8Array(0), 0, 0, options.juteLengthMax)
     this.op = new WriteOp()
+    this.reconfig = null
     this.path = new Output(256)
     this.digestHi = state.tree.digestHi
     this.digestLo = state.tree.digestLo
@@ -106,8 +122,9 @@ export class Prep {
     let undecodable = false
     try {
       if (type === OpCode.multi) ops = decodeMulti(input)
-      else if (type === OpCode.reconfig) skipReconfig(input)
-      else if (type !== OpCode.closeSession && type !== OpCode.createSession) decodeWriteOp(type, input, this.op)
+      else if (type === OpCode.reconfig) this.reconfig = decodeReconfig(input)
+      else if (type === OpCode.createSession) input.take(4)
+      else if (type !== OpCode.closeSession) decodeWriteOp(type, input, this.op)
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       if (type !== OpCode.multi || err instanceof NullAclError) return -1
@@ -138,6 +155,20 @@ export class Prep {
     return zxid
   }
 
+  /** Appends an error transaction for a request that is not looked at any further; it is answered in its turn. */
+  refuse(request: WriteRequest, err: number, nowMs: number, out: Output): Zxid {
+    const zxid = ++this.zxidLast
+    writeHeader(out, request, zxid, nowMs, OpCode.error)
+    out.int(err)
+    return zxid
+  }
+
+  /** Nothing more is prepared: what is in flight holds no ACL any more. */
+  stop(): void {
+    this.outstanding.applied(this.zxidLast)
+    this.quota.applied(this.zxidLast)
+  }
+
   /** The transaction with this zxid has changed the tree. */
   applied(zxid: Zxid): void {
     this.outstanding.applied(zxid)
@@ -149,12 +180,12 @@ export class Prep {
       case OpCode.multi:
         return this.multi(request, ops!, zxid, nowMs, out)
       case OpCode.createSession:
-        out.int(new Input(request.buf, request.off, request.end).int())
+        out.raw(request.buf, request.off, request.off + 4) // timeout in ms
         return Err.ok
       case OpCode.closeSession:
         return this.closeSession(request, zxid, out)
       case OpCode.reconfig:
-        return this.options.reconfigEnabled ? Err.unimplemented : Err.reconfigDisabled
+        return this.reconfigure(request, zxid, nowMs, out)
       default:
         return this.one(request, this.op, zxid, nowMs, out)
     }
@@ -168,10 +199,16 @@ export class Prep {
       case OpCode.createContainer:
       case OpCode.createTTL:
         return this.create(request, op, zxid, nowMs, out)
-      case OpCode.delete:
-        return this.delete(request, op, zxid, out)
       case OpCode.deleteContainer:
         return this.deleteContainer(op, zxid, out)
+    }
+    if (this.gate !== null) {
+      const err = this.gate.check(request)
+      if (err !== Err.ok) return err
+    }
+    switch (op.type) {
+      case OpCode.delete:
+        return this.delete(request, op, zxid, out)
       case OpCode.setData:
         return this.setData(request, op, zxid, nowMs, out)
       case OpCode.setACL:
@@ -190,6 +227,10 @@ export class Prep {
     if (ttlMode ? op.ttlMs <= 0 || op.ttlMs > TTL_MAX_MS : op.ttlMs >= 0) return Err.badArguments
     // Java takes a TTL request without a TTL mode and dies of its transaction when it applies it.
     if (op.type === OpCode.createTTL && !ttlMode) return Err.badArguments
+    if (this.gate !== null) {
+      const err = isEphemeralMode(flags) ? this.gate.checkGlobal(request) : this.gate.check(request)
+      if (err !== Err.ok) return err
+    }
     if (op.pathLength < 0) return Err.marshallingError
     const slash = lastSlash(buf, op.pathOff, op.pathEnd)
     if (slash < 0 || hasNul(buf, op.pathOff, op.pathEnd)) return Err.badArguments
@@ -360,6 +401,30 @@ export class Prep {
     return Err.ok
   }
 
+  /** Membership is data of a znode: the transaction is a setData that leaves its version at -1. */
+  private reconfigure(request: WriteRequest, zxid: Zxid, nowMs: number, out: Output): number {
+    if (!this.options.reconfigEnabled) return Err.reconfigDisabled
+    if (this.gate !== null) {
+      const err = this.gate.check(request)
+      if (err !== Err.ok) return err
+    }
+    if (this.reconfigurer === null) return Err.unimplemented
+    const planned = this.reconfigurer.plan(this.reconfig!, zxid)
+    if ('err' in planned) return planned.err
+    const node = this.outstanding.get(CONFIG_PATH, 0, CONFIG_PATH.length)
+    if (node === null) return Err.noNode
+    if (!this.auth.allowed(node.aclId, Perm.write, request.ids)) return Err.noAuth
+    node.version = -1
+    node.mzxid = zxid
+    node.mtimeMs = nowMs
+    node.dataLength = planned.text.length
+    this.change(node, zxid)
+    out.bufferOf(CONFIG_PATH, 0, CONFIG_PATH.length)
+    out.bufferOf(planned.text, 0, planned.text.length)
+    out.int(node.version)
+    return Err.ok
+  }
+
   private check(request: WriteRequest, op: WriteOp, out: Output): number {
     const { buf } = op
     if (op.pathLength < 0 || !isValidPath(buf, op.pathOff, op.pathEnd)) return Err.badArguments
@@ -526,11 +591,4 @@ function writeSequence(path: Output, counter: number): void {
 function deletableSlash(buf: Uint8Array, off: number, end: number): number {
   const slash = lastSlash(buf, off, end)
   return slash < 0 || hasNul(buf, off, end) || isSpecialPath(buf, off, end) ? -1 : slash
-}
-
-function skipReconfig(input: Input): void {
-  input.skipBuffer()
-  input.skipBuffer()
-  input.skipBuffer()
-  input.long()
 }

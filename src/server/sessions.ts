@@ -1,26 +1,49 @@
 /**
- * Client sessions on the server that tracks them: ids, passwords, deadlines in buckets of one tick.
+ * Client sessions as one server knows them: ids, passwords, deadlines in buckets of one tick.
+ *
+ * Who tracks a session decides when it expires: the standalone server or the leader all that transactions have made
+ * (global ones), any member those that it alone knows (local ones). A learner has a global session here only while it
+ * is attached: it has one of its connections, or requests on their way to the leader. Such a session has no deadline.
  *
  * Pure: times are milliseconds of a monotonic clock, handed in. A touch is one store; a session whose bucket comes due
- * with a later deadline just moves on. Java: SessionTrackerImpl, ExpiryQueue, ZooKeeperServer.generatePasswd.
+ * with a later deadline just moves on. Java: SessionTrackerImpl, ExpiryQueue, LeaderSessionTracker,
+ * LearnerSessionTracker, LocalSessionTracker, ZooKeeperServer.generatePasswd.
  */
 
 import { Id64Map } from '../jute/id64.ts'
+import type { Pending } from './connection.ts'
 
-/** Where a session's requests come from at present; compared by identity only. */
-export interface SessionOwner {
+/** The connection of this server that serves a session; compared by identity only. */
+export interface SessionClient {
   readonly connId: number
 }
+
+/**
+ * Where a session's requests may come from: this server, or else (for a leader) the link of one of its learners.
+ * Requests from anywhere else are late: the session has moved.
+ */
+export const Owner = { none: -2, self: -1 } as const
 
 export class Session {
   readonly hi: number
   readonly lo: number
   timeoutMs: number
-  /** End of the tick in which it expires unless touched. */
+  /** End of the tick in which it expires unless touched; infinite where another server decides that. */
   deadlineMs: number
   /** A close is on its way: requests are dropped from here on. */
   closing: boolean
-  owner: SessionOwner | null
+  /** The server itself ends it: it has expired. */
+  expired: boolean
+  /** Known to this server alone: no transaction has made it. */
+  local: boolean
+  /** `Owner`, or a LinkId. */
+  owner: number
+  client: SessionClient | null
+  /** Learner: it has been heard of since the leader was last told. */
+  touched: boolean
+  /** Learner: its writes on their way to the leader, oldest first, over all connections it has had here. */
+  firstForwarded: Pending | null
+  lastForwarded: Pending | null
 
   constructor(hi: number, lo: number, timeoutMs: number, deadlineMs: number) {
     this.hi = hi
@@ -28,12 +51,20 @@ export class Session {
     this.timeoutMs = timeoutMs
     this.deadlineMs = deadlineMs
     this.closing = false
-    this.owner = null
+    this.expired = false
+    this.local = false
+    this.owner = Owner.none
+    this.client = null
+    this.touched = false
+    this.firstForwarded = null
+    this.lastForwarded = null
   }
 }
 
 export class Sessions {
   private readonly tickMs: number
+  /** The top byte of the ids given here. */
+  private readonly idByte: number
   private readonly byId: Id64Map<Session>
   /** Sessions by the deadline they had when last put here. */
   private readonly buckets: Map<number, Set<Session>>
@@ -44,6 +75,7 @@ export class Sessions {
   /** `serverId` fills the top byte of ids (1 for a standalone server); `seedMs` is their time base. */
   constructor(tickMs: number, serverId: number, seedMs: number, nowMs: number) {
     this.tickMs = tickMs
+    this.idByte = serverId & 0xff
     this.byId = new Id64Map()
     this.buckets = new Map()
     this.nextHi = (serverId << 24) | (Math.floor(seedMs / 0x1_0000) & 0xff_ffff)
@@ -67,13 +99,40 @@ export class Sessions {
     this.byId.forEach(visit)
   }
 
-  /** A new session with an id of its own. */
+  /** Sessions that this server alone knows. */
+  countLocal(): number {
+    let count = 0
+    this.byId.forEach((session) => {
+      if (session.local) count++
+    })
+    return count
+  }
+
+  /** Was this id given by this server (or one with the same low byte of its id)? */
+  isOwnId(hi: number): boolean {
+    return hi >>> 24 === this.idByte
+  }
+
+  /** A new session with an id of its own, tracked here. */
   create(timeoutMs: number, nowMs: number): Session {
-    if ((this.nextHi | 0) === (0x8000_0000 | 0) && this.nextLo === 0) this.advanceId() // a container's mark
+    this.skipContainerMark()
     const hi = this.nextHi | 0
     const lo = this.nextLo | 0
     this.advanceId()
     return this.track(hi, lo, timeoutMs, nowMs)
+  }
+
+  /** A new session with an id of its own, tracked by the leader. */
+  createAttached(timeoutMs: number): Session {
+    this.skipContainerMark()
+    const hi = this.nextHi | 0
+    const lo = this.nextLo | 0
+    this.advanceId()
+    return this.attach(hi, lo, timeoutMs)
+  }
+
+  private skipContainerMark(): void {
+    if ((this.nextHi | 0) === (0x8000_0000 | 0) && this.nextLo === 0) this.advanceId()
   }
 
   private advanceId(): void {
@@ -93,6 +152,24 @@ export class Sessions {
       this.touch(session, nowMs)
     }
     return session
+  }
+
+  /** The session of this id as a learner has it: without a deadline. */
+  attach(hi: number, lo: number, timeoutMs: number): Session {
+    let session = this.byId.get(hi, lo)
+    if (session === undefined) {
+      session = new Session(hi, lo, timeoutMs, Number.POSITIVE_INFINITY)
+      this.byId.set(hi, lo, session)
+    } else {
+      session.timeoutMs = timeoutMs
+    }
+    return session
+  }
+
+  /** From here on the leader decides when it expires. */
+  handOver(session: Session): void {
+    session.local = false
+    session.deadlineMs = Number.POSITIVE_INFINITY // its bucket entry goes when the bucket comes due
   }
 
   /** Renews; false when the session is on its way out. */
@@ -134,10 +211,12 @@ export class Sessions {
       this.buckets.delete(this.bucketNext)
       for (const session of bucket) {
         if (this.byId.get(session.hi, session.lo) !== session || session.closing) continue
+        if (session.deadlineMs === Number.POSITIVE_INFINITY) continue
         if (session.deadlineMs > this.bucketNext) {
           this.enqueue(session)
         } else {
           session.closing = true
+          session.expired = true
           onExpired(session)
         }
       }
@@ -149,7 +228,7 @@ export class Sessions {
     this.buckets.clear()
     this.bucketNext = this.roundUp(nowMs)
     this.byId.forEach((session) => {
-      if (session.closing) return
+      if (session.closing || session.deadlineMs === Number.POSITIVE_INFINITY) return
       session.deadlineMs = Math.max(session.deadlineMs, this.roundUp(nowMs + session.timeoutMs))
       this.enqueue(session)
     })
@@ -159,7 +238,7 @@ export class Sessions {
   expiryMap(): Map<number, Session[]> {
     const map = new Map<number, Session[]>()
     this.byId.forEach((session) => {
-      if (session.closing) return
+      if (session.closing || session.deadlineMs === Number.POSITIVE_INFINITY) return
       const list = map.get(session.deadlineMs)
       if (list === undefined) map.set(session.deadlineMs, [session])
       else list.push(session)

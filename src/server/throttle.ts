@@ -38,11 +38,12 @@ export class Throttle {
     return this.tokensMax - this.tokens
   }
 
-  /** May a connection that wants a new session (or renews one) come in now? */
-  admit(renewal: boolean, nowMs: number): boolean {
+  /** May a connection that wants a new session (a local one perhaps), or renews one, come in now? */
+  admit(renewal: boolean, nowMs: number, local = false): boolean {
     if (this.tokensMax === 0) return true
     const { options } = this
-    const wanted = !options.weightEnabled ? 1 : renewal ? options.renewWeight : options.globalWeight
+    const newWeight = local ? options.localWeight : options.globalWeight
+    const wanted = !options.weightEnabled ? 1 : renewal ? options.renewWeight : newWeight
     const elapsedMs = nowMs - this.filledMs
     if (elapsedMs > options.fillTimeMs) {
       const refill = Math.floor((elapsedMs * this.fillCount) / options.fillTimeMs)

@@ -140,6 +140,59 @@ export function decodeMulti(input: Input): WriteOp[] {
   }
 }
 
+/** A request to change the ensemble's membership, as decoded. Java: ReconfigRequest. */
+export interface ReconfigRequest {
+  /** `server.N=...` texts, comma-separated; null: none. */
+  readonly joining: string | null
+  /** Ids, comma-separated; null: none. */
+  readonly leaving: string | null
+  /** The whole new membership, comma- or line-separated; null: the two above say what changes. */
+  readonly newMembers: string | null
+  /** Version that the configuration must have; -1: any. */
+  readonly curConfigId: number
+}
+
+/** Throws ProtocolError. */
+export function decodeReconfig(input: Input): ReconfigRequest {
+  const joining = input.string()
+  const leaving = input.string()
+  const newMembers = input.string()
+  return { joining, leaving, newMembers, curConfigId: input.long() }
+}
+
+/** Can this body of a write request be decoded? `op` is the place for it. */
+export function isWellFormed(type: number, input: Input, op: WriteOp): boolean {
+  try {
+    if (type === OpCode.multi) decodeMulti(input)
+    else if (type === OpCode.reconfig) decodeReconfig(input)
+    else if (type !== OpCode.closeSession) decodeWriteOp(type, input, op)
+    return true
+  } catch (err) {
+    if (err instanceof ProtocolError) return false
+    throw err
+  }
+}
+
+/**
+ * Does this request make an ephemeral znode, which a local session cannot own? What cannot be decoded makes none.
+ * Java: QuorumZooKeeperServer.checkUpgradeSession.
+ */
+export function makesEphemeral(type: number, input: Input, op: WriteOp): boolean {
+  if (type !== OpCode.create && type !== OpCode.create2 && type !== OpCode.multi) return false
+  try {
+    if (type !== OpCode.multi) {
+      decodeWriteOp(type, input, op)
+      return isEphemeralMode(op.flags)
+    }
+    return decodeMulti(input).some(
+      (each) => (each.type === OpCode.create || each.type === OpCode.create2) && isEphemeralMode(each.flags),
+    )
+  } catch (err) {
+    if (err instanceof ProtocolError) return false
+    throw err
+  }
+}
+
 export function isTtlMode(flags: number): boolean {
   return flags === CreateMode.persistentWithTTL || flags === CreateMode.persistentSequentialWithTTL
 }

@@ -139,6 +139,9 @@ export class Harness implements ConnectionHost {
           this.bytesProposedLast = proposal[3] - proposal[2]
           this.proposals.push(...proposal)
         },
+        forward: () => {},
+        revalidate: () => {},
+        rollover: () => {},
         connection: (connId) => this.clients[connId]?.conn,
         sessionOpened: () => {},
         sessionEnded: () => {},
@@ -146,6 +149,10 @@ export class Harness implements ConnectionHost {
         warn: (message) => this.warnings.push(message),
       },
       {
+        role: 'standalone',
+        localSessionsEnabled: false,
+        localSessionsUpgradingEnabled: false,
+        reconfig: null,
         extendedTypes: options.extendedTypes ?? true,
         enforceQuota: options.enforceQuota ?? false,
         closeSessionTxn: true,
