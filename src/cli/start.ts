@@ -105,9 +105,10 @@ function defaultFile(env: Environment): string {
 
 /** What the file may ask for and this version does not do: better no start than a different server than meant. */
 function refuseUnsupported(config: Config): void {
-  if (config.quorum.distributed) {
-    const voters = config.quorum.membership.members.filter((member) => member.role === 'participant').length
-    throw new ConfigError(`${config.file}: ${voters} voting servers are configured; this version runs standalone only`)
+  if (config.quorum.distributed && config.quorum.protection.length > 0) {
+    // Members that talk in the clear although the file says otherwise would be the worst of both.
+    const keys = config.quorum.protection.join(', ')
+    throw new ConfigError(`${config.file}: ${keys}: TLS and SASL between members are not supported by this version`)
   }
   if (config.clientAddress === null) {
     const reason =
@@ -119,7 +120,7 @@ function refuseUnsupported(config: Config): void {
 }
 
 /** Settles at the first SIGTERM or SIGINT; the second one then ends the process in the usual way. */
-function stopSignal(): Promise<void> {
+export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })

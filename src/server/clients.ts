@@ -36,6 +36,8 @@ export interface ClientsHost {
   wallMs(): number
   serving(): boolean
   view(): ServerView
+  /** Ahead of whatever a client sends: what the clock demands is to be done first. May cut clients. */
+  onInput(): void
   info(message: string, fields: Record<string, unknown>): void
   warn(message: string, fields: Record<string, unknown>): void
 }
@@ -98,7 +100,7 @@ export class Clients implements ConnectionHost {
   private readonly options: ClientsOptions
   private readonly metrics: Metrics
   private readonly turn: Turn
-  private readonly server: Server
+  private server: Server
   private pipeline: Pipeline | null
   /** By connection id; ids are reused, lowest first. */
   private readonly byId: (Client | undefined)[]
@@ -122,24 +124,40 @@ export class Clients implements ConnectionHost {
     this.ending = new Set()
     this.spareOutputs = []
     this.live = 0
-    this.server = createServer({ noDelay: true, keepAlive: options.tcpKeepAlive }, (socket) => this.onSocket(socket))
+    this.server = this.makeServer()
   }
 
-  /** Starts accepting; the answer is the port. Rejects when the address cannot be had. */
-  listen(address: string | null, port: number, backlog: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject)
-      this.server.listen({ port, ...(address === null ? {} : { host: address }), backlog }, () => {
-        this.server.off('error', reject)
-        this.server.on('error', (err) => this.host.warn('listener', { err }))
-        const bound = this.server.address()
-        resolve(typeof bound === 'object' && bound !== null ? bound.port : port)
+  private makeServer(): Server {
+    const { tcpKeepAlive } = this.options
+    return createServer({ noDelay: true, keepAlive: tcpKeepAlive }, (socket) => this.onSocket(socket))
+  }
+
+  /**
+   * Starts accepting; the answer is the port. Rejects when the address cannot be had. Called again it moves: the new
+   * address first, then away with the old one; connections stay.
+   */
+  async listen(address: string | null, port: number, backlog: number): Promise<number> {
+    const before = this.server
+    const server = before.listening ? this.makeServer() : before
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject)
+      server.listen({ port, ...(address === null ? {} : { host: address }), backlog }, () => {
+        server.off('error', reject)
+        server.on('error', (err) => this.host.warn('listener', { err }))
+        resolve()
       })
     })
+    this.server = server
+    if (server !== before) before.close()
+    const bound = server.address()
+    return typeof bound === 'object' && bound !== null ? bound.port : port
   }
 
-  /** From here on sessions can be made. */
-  serve(pipeline: Pipeline): void {
+  /** From here on sessions can be made; with null everybody is cut, and nobody else comes in. */
+  serve(pipeline: Pipeline | null): void {
+    if (pipeline === null) {
+      for (const client of this.byId) if (client !== undefined && client.phase !== 'word') this.drop(client)
+    }
     this.pipeline = pipeline
   }
 
@@ -214,6 +232,8 @@ export class Clients implements ConnectionHost {
     // A plain array: what has to outlive this call is copied with `slice`, and a Buffer's slice is no copy.
     const chunk = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length)
     this.metrics.counters.bytes_received_count += chunk.length
+    this.host.onInput()
+    if (client.conn.closed) return
     if (client.phase === 'frames') this.take(client, client.frames.push(chunk))
     else if (client.phase === 'first bytes') this.onFirstBytes(client, chunk)
   }
@@ -252,12 +272,14 @@ export class Clients implements ConnectionHost {
   }
 
   private onFrame(client: Client, buf: Uint8Array, off: number, end: number): boolean {
-    const { conn, pipeline } = { conn: client.conn, pipeline: this.pipeline! }
+    const { conn } = client
+    const { pipeline } = this
+    if (pipeline === null || conn.closed) return false
     const more = conn.initialised
       ? pipeline.onRequest(conn, buf, off, end)
       : pipeline.handshake.onConnect(conn, buf, off, end)
     if (client.out !== null && client.out.pos > OUTPUT_PAUSE_BYTES) this.send(client)
-    return more && !conn.closing && client.socket.writableLength <= OUTPUT_PAUSE_BYTES
+    return more && !conn.closing && !conn.closed && client.socket.writableLength <= OUTPUT_PAUSE_BYTES
   }
 
   private take(client: Client, result: 'ok' | 'stopped' | 'bad'): void {

@@ -42,6 +42,8 @@ export interface EnsembleTuning {
   readonly leaderServes: boolean
   readonly localSessionsEnabled: boolean
   readonly localSessionsUpgradingEnabled: boolean
+  /** Settings that ask for TLS or SASL between members. */
+  readonly protection: readonly string[]
   /** 0: none. */
   readonly observerMasterPort: number
   readonly observerMasterBytesMax: number
@@ -119,6 +121,7 @@ function readTuning(s: Settings): EnsembleTuning {
     leaderServes: s.word('leaderServes', 'no', 'yes', true),
     localSessionsEnabled: s.boolean('localSessionsEnabled', false),
     localSessionsUpgradingEnabled: s.boolean('localSessionsUpgradingEnabled', false),
+    protection: ['sslQuorum', 'quorum.auth.enableSasl'].filter((key) => s.boolean(key, false)),
     observerMasterPort: s.int('observerMasterPort', 0, { min: 0, max: 65_535 }),
     observerMasterBytesMax: s.int('observerMaster.sizeLimit', 32 * 1024 * 1024, { min: 1 }),
   }

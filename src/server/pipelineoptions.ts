@@ -2,10 +2,20 @@
 
 import type { Config } from './config.ts'
 import { lengthMaxOf } from './parts.ts'
-import type { PipelineOptions } from './pipeline.ts'
+import type { PipelineOptions, PipelineRole } from './pipeline.ts'
+import type { Reconfigurer } from './reconfig.ts'
 
-export function pipelineOptions(config: Config): PipelineOptions {
+/** `reconfig`: who plans changes of the membership; a leader's alone. */
+export function pipelineOptions(
+  config: Config,
+  role: PipelineRole = 'standalone',
+  reconfig: Reconfigurer | null = null,
+): PipelineOptions {
   return {
+    role,
+    localSessionsEnabled: config.quorum.localSessionsEnabled,
+    localSessionsUpgradingEnabled: config.quorum.localSessionsUpgradingEnabled,
+    reconfig,
     extendedTypes: config.extendedTypesEnabled,
     enforceQuota: config.enforceQuota,
     closeSessionTxn: config.closeSessionTxnEnabled,

@@ -72,6 +72,7 @@ export class StandaloneServer {
         wallMs,
         serving: () => this.running !== null,
         view: () => view,
+        onInput: () => {},
         info: (message, fields) => logger.debug(fields, message),
         warn: (message, fields) => this.warnOfClient(message, fields),
       },
@@ -101,6 +102,7 @@ export class StandaloneServer {
       port,
       nowMs,
       wallMs,
+      ensemble: null,
       running,
     }
   }
@@ -219,6 +221,9 @@ export class StandaloneServer {
         this.storage!.propose(zxid, buf, off, end)
         this.turn.want()
       },
+      forward: () => {},
+      revalidate: () => {},
+      rollover: () => {},
       connection: (connId) => this.clients.connection(connId),
       sessionOpened: (conn) => {
         const session = conn.session!

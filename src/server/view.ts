@@ -19,6 +19,7 @@ import {
   type ServerView,
   TRACE_MASK_DEFAULT,
 } from './fourletter.ts'
+import type { EnsembleView } from './memberview.ts'
 import type { GaugeSets, Gauges, Metrics } from './metrics.ts'
 import { opName } from './ops.ts'
 import { isNullPath } from './paths.ts'
@@ -34,7 +35,9 @@ export interface ViewParts {
   port(): number
   nowMs(): number
   wallMs(): number
-  /** Null until recovery is done. */
+  /** Null for a server that runs alone. */
+  readonly ensemble: EnsembleView | null
+  /** Null until recovery is done, and while there is no role. */
   running(): { readonly state: StateMachine; readonly pipeline: Pipeline; readonly sessions: Sessions } | null
 }
 
@@ -47,8 +50,8 @@ export function makeView(parts: ViewParts): ServerView {
   return {
     version,
     serving: () => parts.running() !== null,
-    readOnly: () => false,
-    mode: () => 'standalone',
+    readOnly: () => parts.ensemble?.mode() === 'read-only',
+    mode: () => parts.ensemble?.mode() ?? 'standalone',
     metrics: () => metrics,
     connectionCount: () => parts.clients.count,
     *connections() {
@@ -57,9 +60,9 @@ export function makeView(parts: ViewParts): ServerView {
     outstandingRequests: () => parts.running()?.pipeline.inProcess ?? 0,
     lastProcessedZxid: () => state().zxidLast,
     nodeCount: () => state().tree.nodeCount + 1,
-    proposalSizes: () => null,
-    monitorValues: () => [],
-    conf: () => confView(config, parts.port()),
+    proposalSizes: () => parts.ensemble?.proposalSizes() ?? null,
+    monitorValues: () => parts.ensemble?.monitorValues() ?? [],
+    conf: () => confView(config, parts),
     environment: () => environment(version),
     sessionBuckets: () => sessionBuckets(parts.running()!.sessions, toWall),
     ephemerals: () => ephemerals(state()),
@@ -143,9 +146,9 @@ function connectionView(conn: Connection, clients: Clients): ConnectionView {
   }
 }
 
-function confView(config: Config, port: number): ConfView {
+function confView(config: Config, parts: ViewParts): ConfView {
   return {
-    clientPort: port,
+    clientPort: parts.port(),
     secureClientPort: config.secureClientAddress?.port ?? -1,
     dataDir: join(config.dataDir, 'version-2'),
     dataLogDir: join(config.dataLogDir, 'version-2'),
@@ -154,8 +157,8 @@ function confView(config: Config, port: number): ConfView {
     sessionTimeoutMinMs: config.sessionTimeoutMinMs,
     sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
     clientPortListenBacklog: config.clientPortListenBacklog,
-    serverId: 0,
-    quorum: null,
+    serverId: parts.ensemble?.serverId ?? 0,
+    quorum: parts.ensemble?.conf() ?? null,
   }
 }
 

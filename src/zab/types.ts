@@ -275,6 +275,8 @@ export interface Zab {
 
   /** Leader, once established: the next proposal. Bytes become the core's and stay as they are. */
   propose(zxid: Zxid, proposal: Uint8Array): void
+  /** Leader: gives up leading, with the next deadline at the latest (zxids used up). Does not call back before it returns. */
+  resign(why: string): void
   /** Learner, once established: to the leader, with `sync` among them. False where there is no leader any more. */
   forward(request: ForwardedRequest): boolean
   /** Learner: answered by ZabOut.revalidated. */

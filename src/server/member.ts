@@ -1,0 +1,591 @@
+/**
+ * One member of an ensemble, whole but for sockets and timers: agreement, storage, tree, and the pipeline of its role.
+ *
+ * It stands between the core of agreement (Zab) and everything that core asks for. Disk, network, clock and chance are
+ * handed in, so that a simulator can run whole servers. Every input reads the clock first: a server that was asleep
+ * learns it before it answers anybody.
+ *
+ * The tree only ever takes what is committed; a restart alone replays all that was logged. A role has a pipeline of its
+ * own from the moment it is established; when it ends, its clients are cut, and then the pipeline is dropped.
+ * Java: QuorumPeer.run, LeaderZooKeeperServer, FollowerZooKeeperServer, ObserverZooKeeperServer, ReadOnlyZooKeeperServer.
+ */
+
+import type { StateMachine } from '../datatree/apply.ts'
+import { OpCode } from '../jute/codes.ts'
+import { StorageError } from '../jute/errors.ts'
+import { decodeText, textToBytes } from '../jute/text.ts'
+import { makeZxid, type Zxid } from '../jute/zxid.ts'
+import type { Disk } from '../txnlog/disk.ts'
+import type { Network, NetworkSink } from '../zab/links.ts'
+import { Peer } from '../zab/peer.ts'
+import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOptions, ZabOut } from '../zab/types.ts'
+import type { Config } from './config.ts'
+import type { Connection } from './connection.ts'
+import { type Membership, parseConfigText, parseQuorumText, quorumOf } from './members.ts'
+import { type HistoryReader, MemberStorage } from './memberstorage.ts'
+import { type Metrics, ResponseSizes } from './metrics.ts'
+import { lengthMaxOf, makeAuth, makeState, Relay, zxidText } from './parts.ts'
+import { sameBytes } from './paths.ts'
+import { Pipeline, type PipelineHost, type PipelineRole } from './pipeline.ts'
+import { pipelineOptions } from './pipelineoptions.ts'
+import { ReconfigPlanner } from './reconfig.ts'
+import { Sessions } from './sessions.ts'
+import { isBadSnapshot, SnapshotReceiver, SnapshotSender } from './snapshotlinks.ts'
+import { Throttle } from './throttle.ts'
+
+export interface MemberHost {
+  /** Monotonic milliseconds. */
+  nowMs(): number
+  /** Milliseconds since 1970. */
+  wallMs(): number
+  /** Uniform in [0, 1). */
+  random(): number
+  readonly network: Network
+  readonly disk: Disk
+  /** Clients are served by this pipeline from now on. Null: cut every client before returning, and take no new ones. */
+  serve(pipeline: Pipeline | null): void
+  connection(connId: number): Connection | undefined
+  /** `flush` is wanted at the end of this turn, and `nextDeadlineMs` may be another now. */
+  want(): void
+  /** The server cannot go on. */
+  failed(err: Error): void
+  log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
+  /** A configuration was proposed (to be offered again after a restart), or is in force now. */
+  config(quorum: Quorum, committed: boolean): void
+}
+
+const CONFIG_PATH = textToBytes('/zookeeper/config')
+/** Java waits no less before it serves reads without a quorum. */
+const READ_ONLY_GRACE_MIN_MS = 2000
+
+export class Member implements NetworkSink {
+  readonly zab: Zab
+  state: StateMachine
+  /** Of the role that is established; of read-only mode while looking. */
+  pipeline: Pipeline | null
+  sessions: Sessions | null
+  /** Bytes of the proposals we made, as `srvr` of a leader shows them. */
+  readonly proposalSizes: ResponseSizes
+  /** When the role was established. */
+  establishedMs: number
+  private readonly sid: Sid
+  private readonly config: Config
+  private readonly host: MemberHost
+  private readonly metrics: Metrics
+  private readonly storage: MemberStorage
+  private readonly relay: Relay
+  private readonly senders: Map<LinkId, SnapshotSender>
+  private readonly receivers: Map<LinkId, SnapshotReceiver>
+  private readonly readers: Map<LinkId, HistoryReader>
+  /** What came behind a snapshot while it was put in place, up to the packet that is not all there. */
+  private readonly rests: Map<LinkId, Uint8Array>
+  private nowMs: number
+  /** When read-only mode begins; infinity outside of LOOKING. */
+  private readOnlyAtMs: number
+  private sessionSeedMs: number
+  /** The tree came from a leader and its digests are void until all that followed is in it. */
+  private fuzzy: boolean
+  private running: boolean
+
+  constructor(config: Config, host: MemberHost, metrics: Metrics) {
+    this.sid = config.serverId!
+    this.config = config
+    this.host = host
+    this.metrics = metrics
+    this.relay = new Relay((zxid) => {
+      metrics.counters.digest_mismatches_count++
+      host.log(
+        'warn',
+        { zxid: zxidText(zxid) },
+        'the tree is not what the author of this transaction had: digests differ',
+      )
+    })
+    this.storage = new MemberStorage(config, host.disk, metrics, {
+      makeState: () => this.newState(),
+      durable: (zxid) => this.input(() => this.zab.onDurable(zxid)),
+      failed: (err) => host.failed(err),
+      random: () => host.random(),
+      log: (level, fields, message) => host.log(level, fields, message),
+    })
+    this.state = this.newState()
+    this.pipeline = null
+    this.sessions = null
+    this.proposalSizes = new ResponseSizes()
+    this.establishedMs = 0
+    this.senders = new Map()
+    this.receivers = new Map()
+    this.readers = new Map()
+    this.rests = new Map()
+    this.nowMs = host.nowMs()
+    this.readOnlyAtMs = Number.POSITIVE_INFINITY
+    this.sessionSeedMs = 0
+    this.fuzzy = false
+    this.running = false
+    this.zab = new Peer(zabOptions(config), this.out, (text) => this.parse(text))
+  }
+
+  private newState(): StateMachine {
+    return makeState(this.config, this.relay, Math.floor(this.host.random() * 2 ** 31))
+  }
+
+  private parse(text: string): Quorum {
+    return parseQuorumText(text, this.config.quorum.multiAddressEnabled)
+  }
+
+  /** Recovers from disk, then looks for a leader. `lastSeen`: the text of a configuration that was proposed, or null. */
+  async start(lastSeen: string | null): Promise<void> {
+    const startMs = this.host.nowMs()
+    const loaded = await this.storage.load()
+    this.state = loaded.state
+    if (loaded.zxidLast < 0) this.state.zxidLast = 0
+    const configured = quorumOf(this.config.quorum.membership)
+    const committed = this.newestConfig(configured)
+    if (committed === configured) this.writeConfig(configured)
+    const ms = Math.round(this.host.nowMs() - startMs)
+    this.metrics.basic.dbinittime.add(ms)
+    this.host.log(
+      'info',
+      {
+        zxid: zxidText(loaded.zxidLast),
+        epoch: loaded.currentEpoch,
+        znodes: this.state.tree.nodeCount,
+        snapshot: zxidText(loaded.snapshotZxid),
+        txnsReplayed: loaded.txnsReplayed,
+        ms,
+      },
+      'data loaded',
+    )
+    this.running = true
+    this.input(() =>
+      this.zab.start({
+        zxidLast: loaded.zxidLast,
+        acceptedEpoch: loaded.acceptedEpoch,
+        currentEpoch: loaded.currentEpoch,
+        proposals: loaded.proposals,
+        committed: configured,
+        lastSeen: lastSeen !== null ? this.parse(lastSeen) : committed === configured ? null : committed,
+      }),
+    )
+  }
+
+  /** The configuration that the tree has, where it is newer than the one in the files: its transaction is in our log. */
+  private newestConfig(configured: Quorum): Quorum {
+    if (!this.config.quorum.reconfigEnabled) return configured
+    const { tree } = this.state
+    const node = tree.find(CONFIG_PATH, 0, CONFIG_PATH.length)
+    const data = node === 0 ? null : tree.dataOf(node)
+    if (data === null || data.length === 0) return configured
+    const inTree = this.parse(decodeText(data, 0, data.length))
+    return inTree.version > configured.version ? inTree : configured
+  }
+
+  async stop(): Promise<void> {
+    if (this.running) this.zab.stop()
+    this.running = false
+    this.stopServing()
+    for (const sender of this.senders.values()) sender.abort()
+    for (const reader of this.readers.values()) await reader.close()
+    this.host.network.flush()
+    await this.storage.close()
+  }
+
+  // ------------------------------------------------------------------ inputs
+
+  /** Everything that reaches the core goes through here. */
+  private input(run: () => void): void {
+    if (!this.running) return
+    this.clockFirst()
+    try {
+      run()
+    } catch (err) {
+      this.host.failed(err instanceof Error ? err : new Error(String(err)))
+    }
+    this.host.want()
+  }
+
+  /**
+   * What is due is done. To be called ahead of any input, a client's too: who has slept may not lead any more, and must
+   * not answer as if nothing had been.
+   */
+  clockFirst(): void {
+    this.nowMs = this.host.nowMs()
+    if (!this.running || this.nowMs < this.nextDeadlineMs()) return
+    if (this.nowMs >= this.readOnlyAtMs) this.startReadOnly()
+    if (this.nowMs >= this.zab.nextDeadlineMs()) this.zab.onDeadline()
+    this.host.want()
+  }
+
+  nextDeadlineMs(): number {
+    return Math.min(this.zab.nextDeadlineMs(), this.readOnlyAtMs)
+  }
+
+  onAccept(link: LinkId, kind: LinkKind): void {
+    this.input(() => this.zab.onAccept(link, kind))
+  }
+
+  onOpen(link: LinkId, sid: Sid, kind: LinkKind): void {
+    this.input(() => this.zab.onOpen(link, sid, kind))
+  }
+
+  onDialFailed(sid: Sid, kind: LinkKind): void {
+    this.input(() => this.zab.onDialFailed(sid, kind))
+  }
+
+  onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
+    let used = 0
+    this.input(() => {
+      const rest = this.rests.get(link)
+      if (rest === undefined) {
+        used = this.take(link, buf, off, end)
+        return
+      }
+      const joined = new Uint8Array(rest.length + end - off)
+      joined.set(rest)
+      joined.set(buf.subarray(off, end), rest.length)
+      this.takeRest(link, joined)
+      used = end - off
+    })
+    return used
+  }
+
+  /** Returns the bytes consumed: by the core, and by a snapshot, which may begin right behind what the core has taken. */
+  private take(link: LinkId, buf: Uint8Array, off: number, end: number): number {
+    const used = this.receivers.has(link) ? 0 : this.zab.onBytes(link, buf, off, end)
+    const receiver = this.receivers.get(link)
+    if (receiver === undefined || off + used >= end) return used
+    this.receive(link, receiver, buf, off + used, end)
+    return end - off
+  }
+
+  private takeRest(link: LinkId, bytes: Uint8Array): void {
+    const used = this.take(link, bytes, 0, bytes.length)
+    if (used < bytes.length) this.rests.set(link, bytes.slice(used))
+    else this.rests.delete(link)
+  }
+
+  onClose(link: LinkId): void {
+    this.input(() => {
+      this.forgetLink(link)
+      const receiver = this.receivers.get(link)
+      if (receiver?.phase === 'installing') {
+        receiver.closed = true // told to the core when the snapshot is in place
+        return
+      }
+      this.receivers.delete(link)
+      this.zab.onClose(link)
+    })
+  }
+
+  private forgetLink(link: LinkId): void {
+    this.rests.delete(link)
+    this.senders.get(link)?.abort()
+    this.senders.delete(link)
+    void this.readers.get(link)?.close()
+    this.readers.delete(link)
+  }
+
+  /** Sessions, twice a tick or more often. */
+  onTick(): void {
+    this.clockFirst()
+    this.pipeline?.onTick(this.nowMs)
+    this.host.want()
+  }
+
+  /** End of the turn: what goes to others leaves first, so that the network runs beside our disk. */
+  flush(): void {
+    this.host.network.flush()
+    this.storage.flush()
+  }
+
+  // ------------------------------------------------------------------ what the core asks for
+
+  private readonly out: ZabOut = {
+    nowMs: () => this.nowMs,
+    random: () => this.host.random(),
+    dial: (sid, kind, hint) => this.host.network.dial(sid, kind, this.addressesOf(sid, kind, hint ?? [])),
+    send: (link, bytes) => this.host.network.send(link, bytes),
+    close: (link, why) => {
+      this.forgetLink(link)
+      this.receivers.delete(link)
+      this.host.network.close(link, why)
+    },
+    append: (zxid, proposal) => {
+      this.storage.append(zxid, proposal)
+    },
+    truncate: (zxid) =>
+      this.storage.truncate(zxid, this.state, (state) => {
+        if (state !== this.state) this.replaceState(state)
+        this.input(() => this.zab.onTruncated(zxid, state.zxidLast))
+      }),
+    saveEpoch: (which, epoch) =>
+      this.storage.saveEpoch(which, epoch, () => this.input(() => this.zab.onEpochSaved(which, epoch))),
+    deliver: (zxid, proposal) => this.deliver(zxid, proposal),
+    history: (link, from, bytesMax) => void this.sendHistory(link, from, bytesMax),
+    sendSnapshot: (link, zxid) => {
+      const sender = new SnapshotSender(link, this.host.network, this.state, () => {
+        this.senders.delete(link)
+        this.input(() => this.zab.onSnapshotSent(link))
+      })
+      this.senders.set(link, sender)
+      this.host.log('info', { link, zxid: zxidText(zxid) }, 'sending the tree to a learner')
+    },
+    loadSnapshot: (link, zxid) => {
+      this.host.log('info', { zxid: zxidText(zxid) }, 'receiving the tree from the leader')
+      this.receivers.set(link, new SnapshotReceiver(zxid, this.newState(), lengthMaxOf(this.config)))
+    },
+    role: (role, leader) => this.onRole(role, leader),
+    established: (role, leader, epoch) => this.onEstablished(role, leader, epoch),
+    request: (from, sid, request) => this.pipeline?.onForwarded(from, sid, request),
+    revalidate: (from, _sid, hi, lo, timeoutMs) => {
+      const valid = this.pipeline?.onRevalidate(from, hi, lo, timeoutMs) ?? false
+      this.zab.answerRevalidate(from, hi, lo, valid)
+    },
+    sessionTouched: (hi, lo, timeoutMs) => this.pipeline?.onTouched(hi, lo, timeoutMs),
+    learnerGone: (link) => this.pipeline?.onLearnerGone(link),
+    takeTouched: (visit) => this.pipeline?.takeTouched(visit),
+    revalidated: (hi, lo, valid) => this.pipeline?.onRevalidated(hi, lo, valid),
+    synced: () => this.pipeline?.onSynced(),
+    config: (quorum, committed) => {
+      if (committed) this.writeConfig(quorum)
+      this.host.config(quorum, committed)
+    },
+    trace: (message) => this.host.log('debug', {}, message),
+  }
+
+  /** The committed configuration's addresses, then those of a newer one, then what the other side said of itself. */
+  private addressesOf(sid: Sid, kind: LinkKind, hint: readonly string[]): string[] {
+    const of = (quorum: Quorum): readonly string[] =>
+      kind === 'election' ? quorum.electionAddresses(sid) : quorum.quorumAddresses(sid)
+    const all = [...of(this.zab.committed), ...of(this.zab.lastSeen)]
+    return [...new Set(all.length > 0 ? all : hint)]
+  }
+
+  private deliver(zxid: Zxid, proposal: Uint8Array): void {
+    const { pipeline } = this
+    if (pipeline !== null) pipeline.deliver(zxid, proposal, 0, proposal.length)
+    else this.state.apply(proposal, 0, proposal.length)
+    if (pipeline !== null) this.storage.applied(zxid, this.state)
+  }
+
+  private replaceState(state: StateMachine): void {
+    this.state = state
+    this.writeConfig(this.zab.committed)
+  }
+
+  // ------------------------------------------------------------------ synchronisation
+
+  private async sendHistory(link: LinkId, from: Zxid, bytesMax: number): Promise<void> {
+    try {
+      let reader = this.readers.get(link)
+      if (reader === undefined) {
+        const opened = await this.storage.openHistory(from)
+        if (opened === null) return this.input(() => this.zab.onHistory(link, [], 'gap'))
+        reader = opened
+        this.readers.set(link, reader)
+      }
+      const { proposals, state } = await reader.next(bytesMax)
+      await new Promise<void>((resolve) => this.host.network.whenRoom(link, resolve))
+      if (this.readers.get(link) !== reader) return // the link is gone
+      if (state !== 'more') this.forgetLink(link)
+      this.input(() => this.zab.onHistory(link, proposals, state))
+    } catch (err) {
+      this.host.log('warn', { err }, 'cannot read the log for a learner')
+      this.forgetLink(link)
+      this.input(() => this.zab.onHistory(link, [], 'gap'))
+    }
+  }
+
+  private receive(link: LinkId, receiver: SnapshotReceiver, buf: Uint8Array, off: number, end: number): void {
+    let whole: boolean
+    try {
+      whole = receiver.push(buf, off, end)
+    } catch (err) {
+      if (!isBadSnapshot(err)) throw err
+      this.host.log('warn', { err }, 'the leader sent a tree that cannot be read')
+      this.receivers.delete(link)
+      this.host.network.close(link, 'bad snapshot')
+      this.zab.onClose(link)
+      return
+    }
+    if (!whole) return
+    const { state, zxid } = receiver
+    if (!this.config.quorum.reconfigEnabled) this.writeConfig(this.zab.committed, state)
+    this.storage.install(state, zxid, () =>
+      this.input(() => {
+        state.fuzzy = true
+        this.fuzzy = true
+        this.replaceState(state)
+        this.receivers.delete(link)
+        this.zab.onSnapshotLoaded(link, zxid)
+        this.takeRest(link, receiver.rest())
+        if (receiver.closed) this.zab.onClose(link)
+      }),
+    )
+  }
+
+  // ------------------------------------------------------------------ roles
+
+  private onRole(role: Role, leader: Sid | null): void {
+    this.host.log('info', leader === null ? {} : { leader }, role)
+    this.stopServing()
+    this.readOnlyAtMs =
+      role === 'looking' && this.config.readonlyModeEnabled
+        ? this.nowMs + Math.max(READ_ONLY_GRACE_MIN_MS, this.config.tickTimeMs)
+        : Number.POSITIVE_INFINITY
+    this.host.network.listenLearners(role === 'leading')
+    if (role === 'looking') this.metrics.counters.looking_count++
+  }
+
+  private onEstablished(role: Role, leader: Sid, epoch: number): void {
+    this.establishedMs = this.nowMs
+    this.proposalSizes.reset()
+    this.state.fuzzy = false
+    if (role === 'leading') this.state.zxidLast = Math.max(this.state.zxidLast, makeZxid(epoch, 0))
+    this.writeConfig(this.zab.committed)
+    this.startServing(role === 'leading' ? 'leader' : 'learner')
+    this.host.log('info', { leader, epoch, zxid: zxidText(this.state.zxidLast) }, `${role}: serving`)
+    // What the leader sent was a moving picture; the next restart shall find a still one.
+    if (this.fuzzy) void this.storage.snapshot(this.state)
+    this.fuzzy = false
+    if (role === 'leading') this.closeOrphans()
+  }
+
+  private startReadOnly(): void {
+    this.readOnlyAtMs = Number.POSITIVE_INFINITY
+    this.startServing('readonly')
+    this.host.log('info', {}, 'no quorum: serving reads only')
+  }
+
+  private startServing(role: PipelineRole): void {
+    const { config, state, nowMs } = this
+    // Ids must not come again after the wall clock went back.
+    this.sessionSeedMs = Math.max(this.sessionSeedMs + 1, this.host.wallMs())
+    const sessions = new Sessions(config.tickTimeMs, this.sid, this.sessionSeedMs, nowMs)
+    if (role === 'leader') {
+      state.sessions.forEach((timeoutMs, hi, lo) => {
+        sessions.track(hi, lo, timeoutMs, nowMs)
+      })
+    }
+    const throttle = new Throttle(config.connectionThrottle, () => this.host.random(), nowMs)
+    const options = pipelineOptions(config, role, role === 'leader' ? this.planner() : null)
+    const pipeline = new Pipeline(
+      state,
+      makeAuth(config, state),
+      sessions,
+      this.metrics,
+      throttle,
+      this.pipelineHost,
+      options,
+    )
+    this.sessions = sessions
+    this.pipeline = pipeline
+    this.relay.pipeline = pipeline
+    if (role === 'leader' && !config.quorum.leaderServes) return
+    this.host.serve(pipeline)
+  }
+
+  private planner(): ReconfigPlanner | null {
+    const { quorum } = this.config
+    if (!quorum.reconfigEnabled) return null
+    const read = (text: string): Membership => parseConfigText(text, quorum.multiAddressEnabled)
+    return new ReconfigPlanner({
+      committed: () => read(this.zab.committed.text),
+      lastSeen: () => read(this.zab.lastSeen.text),
+      hasSyncedQuorum: (membership) => this.zab.hasSyncedQuorum(quorumOf(membership)),
+      standaloneEnabled: quorum.standaloneEnabled,
+      multiAddressEnabled: quorum.multiAddressEnabled,
+    })
+  }
+
+  private stopServing(): void {
+    if (this.pipeline === null) return
+    this.host.serve(null)
+    this.pipeline.stop()
+    this.pipeline = null
+    this.sessions = null
+    this.relay.pipeline = null
+  }
+
+  private readonly pipelineHost: PipelineHost = {
+    nowMs: () => this.host.nowMs(),
+    wallMs: () => this.host.wallMs(),
+    propose: (zxid, buf, off, end) => {
+      this.proposalSizes.add(end - off)
+      this.metrics.counters.proposal_count++
+      this.zab.propose(zxid, buf.slice(off, end))
+      this.host.want()
+    },
+    forward: (request: ForwardedRequest) => {
+      this.zab.forward(request)
+      this.host.want()
+    },
+    revalidate: (hi, lo, timeoutMs) => {
+      this.zab.revalidate(hi, lo, timeoutMs)
+      this.host.want()
+    },
+    rollover: () => {
+      this.zab.resign('the zxids of this epoch are used up')
+      this.host.want()
+    },
+    connection: (connId) => this.host.connection(connId),
+    sessionOpened: () => {},
+    sessionEnded: (_session, expired) => {
+      if (expired) this.metrics.counters.stale_sessions_expired++
+    },
+    info: (message, fields) => this.host.log('info', fields, message),
+    warn: (message, fields) => this.host.log('warn', fields, message),
+  }
+
+  /**
+   * Ephemerals of sessions that the table does not have cannot be closed by their owner any more: the leader closes them
+   * by transaction, so that all members do the same. (Java's leader removes them from its own tree alone.)
+   */
+  private closeOrphans(): void {
+    const { state, pipeline } = this
+    const orphans: [number, number][] = []
+    state.tree.forEachEphemeralSession((hi, lo) => {
+      if (!state.sessions.has(hi, lo)) orphans.push([hi, lo])
+    })
+    for (const [hi, lo] of orphans) pipeline?.submitInternal(OpCode.closeSession, hi, lo, new Uint8Array(0))
+    if (orphans.length > 0)
+      this.host.log('warn', { sessions: orphans.length }, 'closing sessions that only ephemerals know')
+  }
+
+  /** The znode with the configuration, as Java's members write it, each for itself: no transaction, no watch. */
+  private writeConfig(quorum: Quorum, state = this.state): void {
+    const { tree } = state
+    const node = tree.find(CONFIG_PATH, 0, CONFIG_PATH.length)
+    if (node === 0) throw new StorageError('the tree has no /zookeeper/config')
+    const text = textToBytes(quorum.text)
+    const before = tree.dataOf(node)
+    if (tree.mzxid(node) === quorum.version && before !== null && sameBytes(before, 0, before.length, text)) return
+    tree.setData(node, text, 0, text.length, -1, quorum.version, this.host.wallMs())
+  }
+}
+
+function zabOptions(config: Config): ZabOptions {
+  const { quorum } = config
+  return {
+    sid: config.serverId!,
+    tickMs: config.tickTimeMs,
+    initLimitTicks: quorum.initLimitTicks,
+    syncLimitTicks: quorum.syncLimitTicks,
+    connectLimitTicks: quorum.connectToLearnerMasterLimitTicks,
+    commitLogCount: config.commitLogCount,
+    txnLogSync: quorum.snapshotSizeFactor >= 0,
+    forceSnapshotSync: quorum.forceSnapshotSync,
+    heldBytesMax: 256 * 1024 * 1024,
+    historyBytes: 1024 * 1024,
+    snapSyncsMax: quorum.snapSyncsMax,
+    diffSyncsMax: quorum.diffSyncsMax,
+    reconfigEnabled: quorum.reconfigEnabled,
+    connectDelayMs: quorum.connectDelayMs,
+    observerDelayMs: quorum.observerDelayMs,
+    epochWaitMs: quorum.epochWaitMs,
+    notificationMinMs: quorum.notificationMinMs,
+    notificationMaxMs: quorum.notificationMaxMs,
+    finalizeWaitMs: 200,
+    multiAddress: quorum.multiAddressEnabled,
+    observerSyncs: quorum.observerSyncs,
+  }
+}

@@ -1,0 +1,351 @@
+/**
+ * The disk of an ensemble's member: recovery, log, epochs, snapshots, truncation, and history for learners.
+ *
+ * All that changes files runs through one chain, one thing after the other: a truncation first waits for what was
+ * appended, a snapshot from the leader for one of our own that is under way. Answers come as callbacks, never before
+ * the call returns. Any failure of log or epoch file is final (`failed`): the server stops, nothing is retried.
+ * Java: FileTxnSnapLog, SyncRequestProcessor, ZKDatabase.truncateLog, QuorumPeer.setCurrentEpoch.
+ */
+
+import { join } from 'node:path'
+import type { StateMachine } from '../datatree/apply.ts'
+import { StorageError } from '../jute/errors.ts'
+import { type Zxid, zxidHex } from '../jute/zxid.ts'
+import { type Disk, errorCode, later } from '../txnlog/disk.ts'
+import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
+import { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
+import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
+import { prepareFolders, type RecoverEvent, recover } from '../txnlog/recover.ts'
+import { TxnLog } from '../txnlog/txnlog.ts'
+import type { Epoch, Proposal } from '../zab/types.ts'
+import type { Config } from './config.ts'
+import type { Metrics } from './metrics.ts'
+import { logOptions, recoverOptions, snapshotOptions } from './parts.ts'
+import { SnapshotTrigger } from './snapshottrigger.ts'
+
+export interface MemberStorageHost {
+  makeState(): StateMachine
+  /** All up to `zxid` is on disk. */
+  durable(zxid: Zxid): void
+  failed(err: Error): void
+  /** Uniform in [0, 1). */
+  random(): number
+  log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
+}
+
+/** What recovery found. */
+export interface Loaded {
+  state: StateMachine
+  /** -1: nothing, and it is not known that there never was anything. */
+  zxidLast: Zxid
+  acceptedEpoch: number
+  currentEpoch: number
+  /** The newest transactions replayed, oldest first, without a hole up to `zxidLast`. */
+  proposals: Proposal[]
+  snapshotZxid: Zxid
+  txnsReplayed: number
+}
+
+export type HistoryState = 'more' | 'end' | 'gap'
+
+export class MemberStorage {
+  private readonly config: Config
+  private readonly disk: Disk
+  private readonly host: MemberStorageHost
+  private readonly metrics: Metrics
+  private readonly snapDir: string
+  private readonly logDir: string
+  private readonly lengthMax: number
+  private readonly store: FileSnapshotStore
+  private readonly trigger: SnapshotTrigger
+  private txnLog: TxnLog | null
+  /** The end of the chain of things done to files. */
+  private chain: Promise<void>
+  private snapshotRunning: Promise<void> | null
+  private closed: boolean
+
+  constructor(config: Config, disk: Disk, metrics: Metrics, host: MemberStorageHost) {
+    this.config = config
+    this.disk = disk
+    this.host = host
+    this.metrics = metrics
+    this.snapDir = join(config.dataDir, VERSION_DIR)
+    this.logDir = join(config.dataLogDir, VERSION_DIR)
+    this.lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
+    this.store = new FileSnapshotStore(disk, this.snapDir, snapshotOptions(config))
+    this.trigger = new SnapshotTrigger(config, () => host.random())
+    this.txnLog = null
+    this.chain = Promise.resolve()
+    this.snapshotRunning = null
+    this.closed = false
+  }
+
+  /** Reads everything; the log may be appended to afterwards. Rejects with StorageError. */
+  async load(): Promise<Loaded> {
+    await prepareFolders(this.disk, this.config, this.config.dataDirAutocreate)
+    const { recovered, proposals } = await this.recover()
+    const { zxidLast } = recovered
+    const epochs = await loadEpochs(this.disk, this.snapDir, zxidLast, (message) => this.host.log('warn', {}, message))
+    this.trigger.replayed(recovered.txnsReplayed)
+    this.txnLog = new TxnLog(
+      this.disk,
+      this.logDir,
+      logOptions(this.config),
+      {
+        onDurable: (zxid) => this.host.durable(zxid),
+        onFailed: (err) => this.host.failed(err),
+        onSynced: (ms) => this.metrics.basic.fsynctime.add(Math.round(ms)),
+        onSlowSync: (ms, file) => {
+          this.metrics.fsyncThresholdExceedCount++
+          this.host.log('warn', { ms: Math.round(ms), file }, 'a sync of the transaction log was slow')
+        },
+      },
+      zxidLast,
+    )
+    return {
+      state: recovered.state,
+      zxidLast,
+      acceptedEpoch: epochs.accepted,
+      currentEpoch: epochs.current,
+      proposals,
+      snapshotZxid: recovered.snapshotZxid,
+      txnsReplayed: recovered.txnsReplayed,
+    }
+  }
+
+  private async recover() {
+    const newest: Proposal[] = []
+    const keep = this.config.commitLogCount
+    const options = {
+      ...recoverOptions(this.config),
+      onReplayed: (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
+        newest.push({ zxid, bytes: buf.slice(off, end) })
+        if (newest.length >= 2 * keep) newest.splice(0, newest.length - keep)
+      },
+    }
+    const recovered = await recover(
+      this.disk,
+      this.config,
+      () => this.host.makeState(),
+      options,
+      (event) => this.report(event),
+    )
+    return { recovered, proposals: newest.slice(-keep) }
+  }
+
+  private report({ kind, file, message }: RecoverEvent): void {
+    const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
+    this.host.log(ordinary ? 'info' : 'warn', { file }, message)
+  }
+
+  // ------------------------------------------------------------------ the log
+
+  private get log(): TxnLog {
+    return this.txnLog!
+  }
+
+  append(zxid: Zxid, bytes: Uint8Array): void {
+    this.log.append(zxid, bytes, 0, bytes.length)
+  }
+
+  /** Starts the write of what was appended, if none is in flight. */
+  flush(): void {
+    this.txnLog?.flush()
+  }
+
+  /** A transaction was applied to `state` while serving: now and then that calls for a snapshot. */
+  applied(zxid: Zxid, state: StateMachine): void {
+    if (!this.trigger.due(this.log.bytesWritten)) return
+    this.log.roll()
+    if (this.snapshotRunning !== null) {
+      this.host.log('warn', {}, 'too busy to snapshot: the last one is still being written')
+      return
+    }
+    this.host.log('debug', { zxid: zxidHex(zxid) }, 'snapshot begins')
+    void this.snapshot(state)
+  }
+
+  /** Writes a snapshot of the tree as it is, in slices. A failure keeps the older ones. */
+  snapshot(state: StateMachine): Promise<void> {
+    this.snapshotRunning ??= this.writeSnapshot(state).finally(() => {
+      this.snapshotRunning = null
+    })
+    return this.snapshotRunning
+  }
+
+  private async writeSnapshot(state: StateMachine): Promise<void> {
+    const startMs = this.disk.nowMs()
+    const zxid = state.zxidLast
+    try {
+      await this.store.takeSnapshot(state, (upTo, done) =>
+        this.log.whenDurable(Math.min(upTo, this.log.zxidLast), done),
+      )
+      const ms = Math.round(this.disk.nowMs() - startMs)
+      this.metrics.counters.snap_count++
+      this.metrics.basic.snapshottime.add(ms)
+      this.host.log('info', { zxid: zxidHex(zxid), ms }, 'snapshot written')
+    } catch (err) {
+      this.metrics.counters.snapshot_error_count++
+      this.host.log('warn', { err, zxid: zxidHex(zxid) }, 'snapshot failed; the older ones and the log stay')
+    }
+  }
+
+  // ------------------------------------------------------------------ what changes files, one after the other
+
+  saveEpoch(which: Epoch, epoch: number, done: () => void): void {
+    const name = which === 'accepted' ? 'acceptedEpoch' : 'currentEpoch'
+    this.enqueue(async () => {
+      await writeEpoch(this.disk, this.snapDir, name, epoch)
+      done()
+    })
+  }
+
+  /**
+   * Cuts the history behind `zxid`. `state` is the tree in use; where that has seen more, the answer has a new one,
+   * read from what is left.
+   */
+  truncate(zxid: Zxid, state: StateMachine, done: (state: StateMachine) => void): void {
+    this.enqueue(async () => {
+      await this.leaveLog()
+      if ((await truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax)) === 'uncovered') {
+        const text = `cannot cut the history behind zxid 0x${zxidHex(zxid)}: it is not in the log, or older than all snapshots`
+        throw new StorageError(text, this.logDir)
+      }
+      let left = state
+      if (state.zxidLast > zxid) left = (await this.recover()).recovered.state
+      this.log.restart(zxid)
+      done(left)
+    })
+  }
+
+  /** Makes the disk recover to exactly `state`, which stands at `zxid`: the whole of what a leader sent. */
+  install(state: StateMachine, zxid: Zxid, done: () => void): void {
+    this.enqueue(async () => {
+      await this.snapshotRunning
+      await this.leaveLog()
+      // First the new one, then away with the rest: a crash in between finds one history or the other.
+      await this.store.takeSnapshot(state)
+      if ((await truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax)) === 'uncovered') {
+        throw new StorageError(
+          `the snapshot of zxid 0x${zxidHex(zxid)} is not there after it was written`,
+          this.snapDir,
+        )
+      }
+      this.log.restart(zxid)
+      this.trigger.replayed(0)
+      done()
+    })
+  }
+
+  /** Calls back when everything begun is done and what was appended is durable. */
+  private leaveLog(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.log.leaveFile((err) => {
+        if (err === null) resolve()
+        else reject(err)
+      })
+    })
+  }
+
+  private enqueue(work: () => Promise<void>): void {
+    this.chain = this.chain.then(async () => {
+      if (this.closed || this.log.failed) return
+      try {
+        await work()
+      } catch (err) {
+        if (!this.log.failed) this.host.failed(err instanceof Error ? err : new Error(String(err)))
+      }
+    })
+  }
+
+  // ------------------------------------------------------------------ history for learners
+
+  /** A reader of the log on disk from the last entry at or before `from`; null where that is not there or too much. */
+  async openHistory(from: Zxid): Promise<HistoryReader | null> {
+    const factor = this.config.quorum.snapshotSizeFactor
+    const logs = await listLogs(this.disk, this.logDir)
+    const first = logs[firstLogFor(logs, from)]
+    if (factor < 0 || first === undefined || first.zxid > from) return null
+    const zxidEnd = this.log.zxidDurable
+    if (factor > 0) {
+      const snapBytes = await this.newestSnapshotBytes()
+      let logBytes = 0
+      for (const log of logs) if (log.zxid >= first.zxid) logBytes += await this.sizeOf(join(this.logDir, log.name))
+      // The file being written has padding at its end.
+      if (logs.at(-1)?.name === this.log.currentFile?.split('/').at(-1)) logBytes -= this.log.paddingBytes
+      if (logBytes > factor * snapBytes) return null
+    }
+    return new HistoryReader(new LogCursor(this.disk, this.logDir, first.zxid, zxidEnd, this.lengthMax), from)
+  }
+
+  private async newestSnapshotBytes(): Promise<number> {
+    const names = snapshotNames(await later<string[]>((got) => this.disk.list(this.snapDir, got)))
+    return names.length === 0 ? 0 : this.sizeOf(join(this.snapDir, names[0]!.name))
+  }
+
+  private async sizeOf(path: string): Promise<number> {
+    try {
+      const file = await later<number>((got) => this.disk.open(path, 'r', got))
+      try {
+        return await later<number>((got) => this.disk.size(file, got))
+      } finally {
+        this.disk.close(file, () => {})
+      }
+    } catch (err) {
+      if (errorCode(err) === 'ENOENT') return 0 // purged meanwhile
+      throw err
+    }
+  }
+
+  /** Drains what was appended and closes the log. */
+  async close(): Promise<void> {
+    this.closed = true
+    await this.chain
+    await this.snapshotRunning
+    const log = this.txnLog
+    if (log !== null) await new Promise<void>((resolve) => log.close(() => resolve()))
+  }
+}
+
+/** One learner's way through the log. */
+export class HistoryReader {
+  private readonly cursor: LogCursor
+  /** Entries before this one are not wanted, but for the last of them. */
+  private readonly from: Zxid
+  private before: LogEntry | null
+  private begun: boolean
+
+  constructor(cursor: LogCursor, from: Zxid) {
+    this.cursor = cursor
+    this.from = from
+    this.before = null
+    this.begun = false
+  }
+
+  /** The next entries, some `bytes` of them. The first ones begin with the last entry at or before `from`. */
+  async next(bytes: number): Promise<{ proposals: readonly Proposal[]; state: HistoryState }> {
+    for (;;) {
+      const entries = await this.cursor.next(bytes)
+      if (entries.length === 0) {
+        if (this.begun) return { proposals: [], state: 'end' }
+        this.begun = true
+        return this.before === null ? { proposals: [], state: 'gap' } : { proposals: [this.before], state: 'more' }
+      }
+      if (this.begun) return { proposals: entries, state: 'more' }
+      const index = entries.findIndex((entry) => entry.zxid > this.from)
+      if (index === -1) {
+        this.before = entries.at(-1)!
+        continue
+      }
+      this.begun = true
+      const first = index > 0 ? entries[index - 1]! : this.before
+      const proposals = entries.slice(index)
+      return first === null ? { proposals: [], state: 'gap' } : { proposals: [first, ...proposals], state: 'more' }
+    }
+  }
+
+  close(): Promise<void> {
+    return this.cursor.close()
+  }
+}

@@ -1,0 +1,64 @@
+/** What the text interfaces see of an ensemble's member besides what every server has. */
+
+import type { Config } from './config.ts'
+import type { ConfView } from './fourletter.ts'
+import type { Member } from './member.ts'
+
+export interface EnsembleView {
+  readonly serverId: number
+  /** leader, follower, observer or read-only (Java: ServerStats.Provider.getState). */
+  mode(): string
+  /** Of a leader; null elsewhere. */
+  proposalSizes(): { readonly last: number; readonly min: number; readonly max: number } | null
+  /** Lines of `mntr` behind the server's state. */
+  monitorValues(): Iterable<readonly [string, string]>
+  conf(): NonNullable<ConfView['quorum']>
+  /** Figures that only some roles have, under Java's names. */
+  gauges(): Iterable<readonly [string, number]>
+}
+
+export function memberView(config: Config, member: Member, nowMs: () => number): EnsembleView {
+  const { zab } = member
+  const leads = (): boolean => zab.role === 'leading'
+  const own = config.quorum.membership.members.find(({ id }) => id === config.serverId)
+  return {
+    serverId: config.serverId!,
+    mode() {
+      if (zab.role === 'leading') return 'leader'
+      if (zab.role === 'following') return 'follower'
+      return zab.role === 'observing' ? 'observer' : 'read-only'
+    },
+    proposalSizes: () => (leads() ? member.proposalSizes : null),
+    monitorValues: () => [['peer_state', zab.established ? `${zab.role} - broadcast` : zab.role]],
+    conf: () => ({
+      initLimitTicks: config.quorum.initLimitTicks,
+      syncLimitTicks: config.quorum.syncLimitTicks,
+      electionAlg: 3,
+      electionPort: own?.addresses[0]?.electionPort ?? -1,
+      quorumPort: own?.addresses[0]?.quorumPort ?? -1,
+      peerType: zab.committed.isVoter(config.serverId!) || !zab.committed.isMember(config.serverId!) ? 0 : 1,
+      membership: zab.committed.text,
+    }),
+    *gauges() {
+      yield ['quorum_size', zab.committed.voters.length]
+      if (!leads()) {
+        if (zab.role === 'following') yield ['synced_observers', 0]
+        return
+      }
+      const learners = zab.learners()
+      const voters = learners.filter(({ sid, observer }) => !observer && zab.committed.isVoter(sid))
+      yield ['learners', learners.length]
+      yield ['synced_followers', voters.filter(({ synced }) => synced).length]
+      yield [
+        'synced_non_voting_followers',
+        learners.filter((learner) => !learner.observer && learner.synced && !zab.committed.isVoter(learner.sid)).length,
+      ]
+      yield ['synced_observers', learners.filter(({ observer, synced }) => observer && synced).length]
+      yield ['pending_syncs', 0]
+      yield ['leader_uptime', Math.floor(nowMs() - member.establishedMs)]
+      yield ['last_proposal_size', member.proposalSizes.last]
+      yield ['max_proposal_size', member.proposalSizes.max]
+      yield ['min_proposal_size', member.proposalSizes.min]
+    },
+  }
+}
