@@ -68,8 +68,12 @@ export interface ServerView {
   conf(): ConfView
   /** `key=value` of `envi`, in order. */
   environment(): Iterable<readonly [string, string]>
-  /** Sessions of the expiry queue (standalone and leader), soonest first. */
-  sessionBuckets(): { readonly sessionCount: number; readonly buckets: readonly ExpiryBucket[] }
+  /** Sessions of the expiry queue (standalone and leader), soonest first. Not asked for where `globalSessions` answers. */
+  sessionBuckets(): SessionBuckets
+  /** Sessions that only this member knows; null, or not there, where localSessionsEnabled is off. */
+  localSessionBuckets?(): SessionBuckets | null
+  /** All sessions of the ensemble, by id, on a member that leaves their expiry to the leader; null elsewhere. */
+  globalSessions?(): GlobalSessions | null
   /** Sessions that hold ephemeral nodes, and their paths. */
   ephemerals(): { readonly sessionCount: number; readonly entries: Iterable<EphemeralsView> }
   /** Connections by the time at which an idle one is closed, soonest first. */
@@ -86,6 +90,16 @@ export interface ServerView {
   setTraceMask(mask: bigint): void
   resetServerStats(): void
   resetConnectionStats(): void
+}
+
+export interface SessionBuckets {
+  readonly sessionCount: number
+  readonly buckets: readonly ExpiryBucket[]
+}
+
+export interface GlobalSessions {
+  readonly sessionCount: number
+  readonly entries: Iterable<{ readonly hi: number; readonly lo: number; readonly timeoutMs: number }>
 }
 
 export interface EphemeralsView {
@@ -114,8 +128,8 @@ export interface ConfView {
     readonly quorumPort: number
     /** 0 participant, 1 observer. */
     readonly peerType: number
-    /** Canonical text, without a final line end. */
-    readonly membership: string
+    /** Canonical text, without a final line end; null in read-only mode, which does not show it. */
+    readonly membership: string | null
   } | null
 }
 
@@ -281,7 +295,7 @@ function* confLines(view: ServerView): Generator<string> {
   if (quorum === null) return
   yield `initLimit=${quorum.initLimitTicks}\nsyncLimit=${quorum.syncLimitTicks}\nelectionAlg=${quorum.electionAlg}\n`
   yield `electionPort=${quorum.electionPort}\nquorumPort=${quorum.quorumPort}\npeerType=${quorum.peerType}\n`
-  yield `membership: \n${quorum.membership}`
+  if (quorum.membership !== null) yield `membership: \n${quorum.membership}`
 }
 
 function* environmentLines(view: ServerView): Generator<string> {
@@ -291,8 +305,16 @@ function* environmentLines(view: ServerView): Generator<string> {
 
 function* dumpLines(view: ServerView): Generator<string> {
   yield 'SessionTracker dump:\n'
-  const sessions = view.sessionBuckets()
-  yield* bucketLines('Session Sets', sessions.buckets, sessions.sessionCount)
+  const local = view.localSessionBuckets?.() ?? null
+  if (local !== null) yield* bucketLines('Local Session Sets', local.buckets, local.sessionCount)
+  const global = view.globalSessions?.() ?? null
+  if (global !== null) {
+    yield `Global Sessions(${global.sessionCount}):\n`
+    for (const { hi, lo, timeoutMs } of global.entries) yield `${id64Hex(hi, lo)}\t${timeoutMs}ms\n`
+  } else {
+    const { buckets, sessionCount } = view.sessionBuckets()
+    yield* bucketLines(local === null ? 'Session Sets' : 'Global Session Sets', buckets, sessionCount)
+  }
   const ephemerals = view.ephemerals()
   yield `ephemeral nodes dump:\nSessions with Ephemerals (${ephemerals.sessionCount}):\n`
   for (const { hi, lo, paths } of ephemerals.entries) {
