@@ -155,9 +155,11 @@ export class Links implements Network {
 
   /** Resolves when an election port is bound; rejects when none could be, `bindTriesMax` times. */
   start(): Promise<void> {
+    const { electionAddresses, learnerAddresses } = this.options
+    if (electionAddresses.length === 0) return Promise.reject(new Error('no election address of our own is known'))
     return new Promise((resolve, reject) => {
       this.starting = { resolve, reject }
-      this.setOwnAddresses(this.options.electionAddresses, this.options.learnerAddresses)
+      this.setOwnAddresses(electionAddresses, learnerAddresses)
     })
   }
 
