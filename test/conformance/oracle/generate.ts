@@ -5,7 +5,7 @@
  */
 import { multi, multiRead } from './multis.ts'
 import { Random } from './random.ts'
-import type { Operation, Request, Sequence, Step, Text } from './steps.ts'
+import type { Operation, Part, Request, Sequence, Step, Text } from './steps.ts'
 import {
   AUTHS,
   aclList,
@@ -391,6 +391,8 @@ function next(r: Random, sessions: number, makers: Makers, profile: string, sing
     const split = r.chance(12) ? r.between(1, 9) : 0
     return [{ do: 'burst', c, rs, ...(split > 0 ? { split } : {}) }]
   }
+  if (!single && sessions > 1 && profile !== 'small' && profile !== 'enforce' && r.chance(1))
+    return together(r, sessions)
   if (r.chance(3)) return lifecycle(r, c, sessions, profile)
   if (r.chance(0.6)) return [{ do: 'word', word: r.pick(WORDS) }]
   if (profile === 'enforce' && r.chance(2))
@@ -405,6 +407,29 @@ function next(r: Random, sessions: number, makers: Makers, profile: string, sing
   const request = r.weighted(makers)(r)
   if (request.xid === undefined && r.chance(2)) request.xid = xid(r)
   return [{ do: 'send', c, r: request }]
+}
+
+/** All sessions at once, each below a node that only it changes. */
+function together(r: Random, sessions: number): Step[] {
+  const steps: Step[] = []
+  const parts: Part[] = []
+  for (let c = 0; c < sessions; c++) {
+    for (const path of [`$/t${c}`, `$/t${c}/t`]) steps.push({ do: 'send', c: 0, r: { op: 1, path } })
+    const rs: Request[] = []
+    for (let n = r.between(2, 16); n > 0; n--) {
+      const request = r.weighted(BURST)(r)
+      if (confined(request)) rs.push(request)
+    }
+    parts.push({ c, under: `$/t${c}/t`, rs })
+  }
+  return [...steps, { do: 'together', parts }]
+}
+
+/** Does it name paths below the prefix only, and no zxid? */
+function confined(one: Operation): boolean {
+  if (one.lists !== undefined) return false
+  if (one.path !== undefined && !(typeof one.path === 'string' && one.path.startsWith('$'))) return false
+  return one.subs?.every(confined) ?? true
 }
 
 /** Surely within a frame limit of 1500: past the limit the connection ends somewhere amid the packet. */

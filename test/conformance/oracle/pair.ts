@@ -11,7 +11,7 @@ import { decodeConnect, decodeEvent, decodeReply, readHeader } from './replies.t
 import { differenceText, opName, requestText } from './report.ts'
 import { type Server, word } from './server.ts'
 import { type Conn, type Message, Side } from './side.ts'
-import type { Request, Sequence, Step } from './steps.ts'
+import type { Part, Request, Sequence, Step } from './steps.ts'
 import { compareWords } from './words.ts'
 
 export interface Mismatch {
@@ -164,6 +164,8 @@ export class Pair {
         return this.send(step.c, [step.r], 0)
       case 'burst':
         return this.send(step.c, step.rs, step.split ?? 0)
+      case 'together':
+        return this.together(step.parts)
       case 'raw': {
         const conns = this.both(step.c)
         if (conns === null) return
@@ -242,6 +244,50 @@ export class Pair {
     }
     await this.answered(conns)
     this.compare(slot, false)
+  }
+
+  private async together(parts: readonly Part[]): Promise<void> {
+    const sent: [Conn, Conn][] = []
+    const before = this.sides.map((s) => s.lastZxid)
+    for (const { c, under, rs } of parts) {
+      const conns = this.both(c)
+      if (conns === null || conns[0].closed || conns[1].closed) continue
+      for (const conn of conns) conn.write(conn.encode(rs, under))
+      this.requests += rs.length
+      sent.push(conns)
+    }
+    for (const conns of sent) await this.answered(conns)
+    // What others have set off is on its way to connections that have asked for nothing.
+    const open: [number, Conn, Conn][] = []
+    for (const slot of this.sides[0].conns.keys()) {
+      const conns = this.both(slot)
+      if (conns !== null && !conns[0].closed && !conns[1].closed) open.push([slot, ...conns])
+    }
+    for (const [, ...conns] of open) {
+      for (const conn of conns) conn.write(conn.encode([{ op: 11 }]))
+      await this.answered(conns)
+    }
+    const ends = open.map(([, ...conns]) => conns.map((conn) => conn.received.length))
+    // A read may have come before the first write: its zxid is one of these too.
+    await this.mark([before[0]! - 1, before[1]! - 1], 'together')
+    for (const [i, [slot, ...conns]] of open.entries()) {
+      for (const [j, conn] of conns.entries()) {
+        conn.lastZxid = conn.side.lastZxid
+        this.eventsFirst(conn, ends[i]![j]!)
+      }
+      this.compare(slot, false)
+    }
+  }
+
+  /** Puts events before replies, in an order that does not depend on time, among what is not compared yet, up to `end`. */
+  private eventsFirst(conn: Conn, end: number): void {
+    const fresh = conn.received.slice(conn.compared, end)
+    const events = fresh.flatMap((m) =>
+      m.kind === 'event' ? [{ m, text: JSON.stringify(decodeEvent(m.bytes, this.names(conn))) }] : [],
+    )
+    events.sort((x, y) => (x.text < y.text ? -1 : x.text > y.text ? 1 : 0))
+    const sorted = [...events.map((e) => e.m), ...fresh.filter((m) => m.kind !== 'event')]
+    conn.received.splice(conn.compared, fresh.length, ...sorted)
   }
 
   private async answered(conns: readonly [Conn, Conn]): Promise<void> {
@@ -567,7 +613,7 @@ export class Pair {
   /** zxids given since `before` become `label` on both sides; the next transaction has the same name on both again. */
   private async mark(before: readonly [number, number], label: string): Promise<void> {
     const { header } = await this.ask([{ op: 5, path: '$', data: 'mark' }], false)
-    const plain = Math.max(...this.sides.map((s, i) => Number(String(s.zxid(before[i]!)).slice(1)))) + 1000
+    const plain = Math.max(...this.sides.map((s, i) => Number(String(s.zxid(header[i]!)).slice(1)))) + 1000
     for (const [i, side] of this.sides.entries()) side.skip(before[i]!, header[i]!, plain, label)
   }
 

@@ -65,6 +65,8 @@ export function stepText(step: Step): string {
       return `c${step.c} ${operationText(step.r)}`
     case 'burst':
       return `c${step.c} burst${step.split ? ` split=${step.split}` : ''}\n${step.rs.map((r) => `      ${operationText(r)}`).join('\n')}`
+    case 'together':
+      return `together\n${step.parts.map((p) => `      c${p.c} under ${p.under}\n${p.rs.map((r) => `        ${operationText(r)}`).join('\n')}`).join('\n')}`
     case 'raw':
       return `c${step.c} raw ${step.hex}${step.close ? ' (closes)' : ''}`
     case 'drop':

@@ -33,6 +33,13 @@ export async function shrink(
       }
       const rs = await reduce(step.rs, (rs) => test(with_({ ...step, rs })))
       steps = with_({ ...step, rs })
+    } else if (step.do === 'together') {
+      let { parts } = step
+      for (const [j, part] of parts.entries()) {
+        const rebuilt = (rs: Request[]) => parts.map((p, k) => (k === j ? { ...part, rs } : p))
+        parts = rebuilt(await reduce(part.rs, (rs) => test(with_({ ...step, parts: rebuilt(rs) }))))
+      }
+      steps = with_({ ...step, parts })
     } else if (step.do === 'send' && step.r.subs !== undefined && step.r.subs.length > 0) {
       const rebuilt = (subs: Request[]): Step => ({ ...step, r: { ...step.r, subs } })
       const subs = await reduce(step.r.subs, (kept) => test(with_(rebuilt(kept))))

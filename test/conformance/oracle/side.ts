@@ -60,12 +60,13 @@ export class Conn {
     if (!this.closed) this.socket.write(bytes)
   }
 
-  /** Frames of `requests`; answers will be expected for each. */
-  encode(requests: readonly Request[]): Buffer {
+  /** Frames of `requests`; answers will be expected for each. `under` is a path for `$`, the sequence's own if absent. */
+  encode(requests: readonly Request[], under = '$'): Buffer {
+    const prefix = under.replace('$', this.side.prefix)
     const frames: Buffer[] = []
     for (const request of requests) {
       const xid = request.xid ?? this.nextXid++
-      const target: Target = { prefix: this.side.prefix, zxid: (ref) => this.side.zxidFor(ref, this.lastZxid) }
+      const target: Target = { prefix, zxid: (ref) => this.side.zxidFor(ref, this.lastZxid) }
       frames.push(encodeRequest(request, xid, target))
       this.pending.push({ request, xid: request.op === 11 ? -2 : xid })
     }
@@ -225,7 +226,14 @@ export class Side implements Names {
     if (ref === 'ahead') return this.lastZxid + 1_000_000
     if (ref === 'max') return 0x7fff_ffff_ffff_ffffn
     if (ref === 'minus') return -5
-    return Math.max(this.base, last - ref.back)
+    return this.comparable(Math.max(this.base, last - ref.back))
+  }
+
+  /** Amid zxids that cannot be told apart, one before them all. */
+  private comparable(z: number): number {
+    const at = this.ranges.findLastIndex((range) => z >= range.from)
+    const range = this.ranges[at]
+    return range === undefined || range.label === null ? z : range.from - 1
   }
 
   onConnected(conn: Conn, bytes: Buffer): void {

@@ -56,6 +56,13 @@ export interface Request extends Operation {
 
 export type Password = 'right' | 'wrong' | 'short' | 'null' | 'empty'
 
+export interface Part {
+  c: number
+  /** In place of the sequence's own prefix. */
+  under: string
+  rs: Request[]
+}
+
 export type Step =
   | {
       do: 'connect'
@@ -73,6 +80,11 @@ export type Step =
     }
   | { do: 'send'; c: number; r: Request }
   | { do: 'burst'; c: number; rs: Request[]; split?: number }
+  /**
+   * Bursts on several connections at once, each below a path of its own, so that nobody's answers depend on the order in
+   * which the server takes them: only zxids do, and when a watcher hears of somebody else's change.
+   */
+  | { do: 'together'; parts: Part[] }
   /** A frame or part of one, as it is. Answers are not waited for unless `close` says that the server must close. */
   | { do: 'raw'; c: number; hex: string; close?: boolean }
   | { do: 'drop'; c: number }
