@@ -13,6 +13,8 @@ export interface EnsembleView {
   /** Lines of `mntr` behind the server's state. */
   monitorValues(): Iterable<readonly [string, string]>
   conf(): NonNullable<ConfView['quorum']>
+  /** Sessions are the leader's to expire, and all that is known here is their table. */
+  leavesSessions(): boolean
   /** Figures that only some roles have, under Java's names. */
   gauges(): Iterable<readonly [string, number]>
 }
@@ -28,8 +30,10 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
       if (zab.role === 'following') return 'follower'
       return zab.role === 'observing' ? 'observer' : 'read-only'
     },
+    leavesSessions: () => !leads(),
     proposalSizes: () => (leads() ? member.proposalSizes : null),
-    monitorValues: () => [['peer_state', zab.established ? `${zab.role} - broadcast` : zab.role]],
+    monitorValues: () =>
+      zab.role === 'looking' ? [] : [['peer_state', zab.established ? `${zab.role} - broadcast` : zab.role]],
     conf: () => ({
       initLimitTicks: config.quorum.initLimitTicks,
       syncLimitTicks: config.quorum.syncLimitTicks,
@@ -37,14 +41,12 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
       electionPort: own?.addresses[0]?.electionPort ?? -1,
       quorumPort: own?.addresses[0]?.quorumPort ?? -1,
       peerType: zab.committed.isVoter(config.serverId!) || !zab.committed.isMember(config.serverId!) ? 0 : 1,
-      membership: zab.committed.text,
+      membership: zab.role === 'looking' ? null : zab.committed.text,
     }),
     *gauges() {
+      if (zab.role === 'looking') return
       yield ['quorum_size', zab.committed.voters.length]
-      if (!leads()) {
-        if (zab.role === 'following') yield ['synced_observers', 0]
-        return
-      }
+      if (!leads()) return
       const learners = zab.learners()
       const voters = learners.filter(({ sid, observer }) => !observer && zab.committed.isVoter(sid))
       yield ['learners', learners.length]

@@ -52,6 +52,9 @@ const GAUGE_SETS = [
 export type Gauges = Readonly<Record<(typeof INTEGER_GAUGES)[number] | (typeof DOUBLE_GAUGES)[number], () => number>>
 export type GaugeSets = Readonly<Record<(typeof GAUGE_SETS)[number], () => Iterable<readonly [string, number]>>>
 
+/** Gauges that only some servers have: a leader, a follower. */
+export type MoreGauges = () => Iterable<readonly [string, number]>
+
 /** Sizes of the last, smallest and largest reply; -1 while there is none. */
 export class ResponseSizes {
   last: number
@@ -102,6 +105,7 @@ export class Metrics {
 
   private gauges: Gauges | null
   private gaugeSets: GaugeSets | null
+  private moreGauges: MoreGauges
 
   /** `random` is uniform in [0, 1): it chooses which samples a reservoir keeps. */
   constructor(random: () => number) {
@@ -124,12 +128,14 @@ export class Metrics {
     this.nonMtlsLocalConnCount = 0
     this.gauges = null
     this.gaugeSets = null
+    this.moreGauges = () => []
   }
 
-  /** The server begins to serve: its gauges are printed from now on. */
-  register(gauges: Gauges, gaugeSets: GaugeSets): void {
+  /** The server begins to serve: its gauges are printed from now on; `more` are those of its role. */
+  register(gauges: Gauges, gaugeSets: GaugeSets, more: MoreGauges = () => []): void {
     this.gauges = gauges
     this.gaugeSets = gaugeSets
+    this.moreGauges = more
   }
 
   /** It serves no more. */
@@ -173,6 +179,7 @@ export class Metrics {
     if (this.gauges !== null) {
       for (const name of DOUBLE_GAUGES) sink(name, this.gauges[name](), true)
       for (const name of INTEGER_GAUGES) sink(name, this.gauges[name](), false)
+      for (const [name, value] of this.moreGauges()) sink(name, value, false)
     }
     if (this.gaugeSets !== null) {
       for (const name of GAUGE_SETS) {

@@ -96,7 +96,7 @@ export class QuorumServer {
         this.clients.serve(pipeline)
         this.serving = pipeline !== null
         if (pipeline === null) this.metrics.unregister()
-        else this.metrics.register(makeGauges(parts), makeGaugeSets(parts))
+        else this.metrics.register(makeGauges(parts), makeGaugeSets(parts), () => parts.ensemble!.gauges())
       },
       connection: (connId) => this.clients.connection(connId),
       want,

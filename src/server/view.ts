@@ -16,6 +16,7 @@ import {
   type ConnectionView,
   type EphemeralsView,
   type ExpiryBucket,
+  type GlobalSessions,
   type ServerView,
   TRACE_MASK_DEFAULT,
 } from './fourletter.ts'
@@ -64,7 +65,12 @@ export function makeView(parts: ViewParts): ServerView {
     monitorValues: () => parts.ensemble?.monitorValues() ?? [],
     conf: () => confView(config, parts),
     environment: () => environment(version),
-    sessionBuckets: () => sessionBuckets(parts.running()!.sessions, toWall),
+    sessionBuckets: () => sessionBuckets(parts.running()!.sessions, 'global', toWall),
+    localSessionBuckets: () =>
+      parts.ensemble !== null && config.quorum.localSessionsEnabled
+        ? sessionBuckets(parts.running()!.sessions, 'local', toWall)
+        : null,
+    globalSessions: () => (parts.ensemble?.leavesSessions() ? globalSessions(state()) : null),
     ephemerals: () => ephemerals(state()),
     connectionBuckets: () => connectionBuckets(parts.clients, config, toWall),
     watchSummary() {
@@ -196,14 +202,31 @@ function userName(): string {
 
 function sessionBuckets(
   sessions: Sessions,
+  kind: 'global' | 'local',
   toWall: (ms: number) => number,
 ): { sessionCount: number; buckets: ExpiryBucket[] } {
-  const buckets = [...sessions.expiryMap()].map(([deadlineMs, list]) => ({
-    expiresAtMs: toWall(deadlineMs),
-    count: list.length,
-    lines: list.map(({ hi, lo }) => id64Hex(hi, lo)),
-  }))
-  return { sessionCount: sessions.count, buckets }
+  const buckets: ExpiryBucket[] = []
+  for (const [deadlineMs, all] of sessions.expiryMap()) {
+    const list = all.filter((session) => session.local === (kind === 'local'))
+    if (list.length === 0) continue
+    buckets.push({
+      expiresAtMs: toWall(deadlineMs),
+      count: list.length,
+      lines: list.map(({ hi, lo }) => id64Hex(hi, lo)),
+    })
+  }
+  const local = sessions.countLocal()
+  return { sessionCount: kind === 'local' ? local : sessions.count - local, buckets }
+}
+
+/** The ensemble's session table, ids ascending as Java's signed longs. */
+function globalSessions(state: StateMachine): GlobalSessions {
+  const entries: { hi: number; lo: number; timeoutMs: number }[] = []
+  state.sessions.forEach((timeoutMs, hi, lo) => {
+    entries.push({ hi, lo, timeoutMs })
+  })
+  entries.sort((a, b) => a.hi - b.hi || (a.lo >>> 0) - (b.lo >>> 0))
+  return { sessionCount: entries.length, entries }
 }
 
 function ephemerals(state: StateMachine): { sessionCount: number; entries: Iterable<EphemeralsView> } {
@@ -275,7 +298,7 @@ export function makeGauges(parts: ViewParts): Gauges {
     ephemerals_count: () => state().tree.ephemeralsCount,
     approximate_data_size: () => state().tree.dataBytes,
     global_sessions: () => state().sessions.size,
-    local_sessions: () => 0,
+    local_sessions: () => parts.running()!.sessions.countLocal(),
     open_file_descriptor_count: () => countFolder('/proc/self/fd'),
     max_file_descriptor_count: maxFileDescriptors,
     connection_drop_probability: () => 0,
