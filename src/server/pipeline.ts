@@ -537,7 +537,7 @@ export class Pipeline {
     const { conn } = pending
     assert(conn.head === pending, 'replies in order')
     conn.dequeue()
-    if (conn.closed) {
+    if (conn.closed || conn.closing) {
       this.inProcess--
     } else if (this.outcome.err === Err.sessionMoved) {
       this.closeMoved(pending)

@@ -1,6 +1,7 @@
 /**
  * The production pipeline without sockets, disk or clock: requests in as frames, replies out as frames, and the test
- * says when the log is durable.
+ * says when the log is durable. An `Ensemble` is a leader's and its learners' pipelines with nothing between them but
+ * FIFO links that the test moves along.
  */
 
 import { StateMachine } from '../../../src/datatree/apply.ts'
@@ -11,10 +12,12 @@ import { Auth } from '../../../src/server/auth.ts'
 import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
 import { Metrics } from '../../../src/server/metrics.ts'
-import { Pipeline } from '../../../src/server/pipeline.ts'
+import { Pipeline, type PipelineRole } from '../../../src/server/pipeline.ts'
 import { Proposals } from '../../../src/server/proposals.ts'
+import type { Reconfigurer } from '../../../src/server/reconfig.ts'
 import { Sessions } from '../../../src/server/sessions.ts'
 import { Throttle } from '../../../src/server/throttle.ts'
+import type { ForwardedRequest } from '../../../src/zab/types.ts'
 
 export interface Reply {
   xid: number
@@ -24,6 +27,15 @@ export interface Reply {
 }
 
 export interface HarnessOptions {
+  role?: PipelineRole
+  /** In the top byte of session ids. */
+  serverId?: number
+  localSessions?: boolean
+  upgrading?: boolean
+  reconfigEnabled?: boolean
+  reconfig?: Reconfigurer
+  /** Where the leader's epoch begins, or what else the tree has seen. */
+  zxidLast?: number
   enforceQuota?: boolean
   outstandingLimit?: number
   extendedTypes?: boolean
@@ -53,6 +65,7 @@ export class TestClient {
   readonly replies: Reply[] = []
   readonly handshakes: Uint8Array[] = []
   closed: string | null = null
+  gone = false
   private xid = 0
   private readonly harness: Harness
 
@@ -61,14 +74,21 @@ export class TestClient {
     this.conn = conn
   }
 
-  connect(hi = 0, lo = 0, password: Uint8Array = new Uint8Array(16), timeoutMs = 10_000, zxid = 0): boolean {
+  connect(
+    hi = 0,
+    lo = 0,
+    password: Uint8Array = new Uint8Array(16),
+    timeoutMs = 10_000,
+    zxid = 0,
+    ro = false,
+  ): boolean {
     const out = new Output()
     out.int(0)
     out.long(zxid)
     out.int(timeoutMs)
     out.words(hi, lo)
     out.buffer(password)
-    out.bool(false)
+    out.bool(ro)
     return this.harness.pipeline.handshake.onConnect(this.conn, out.buf, 0, out.pos)
   }
 
@@ -79,6 +99,20 @@ export class TestClient {
     out.int(type)
     write(out)
     return this.harness.pipeline.onRequest(this.conn, out.buf, 0, out.pos)
+  }
+
+  /** Takes up the session of `other`, with the password that it was told. */
+  takeUp(other: TestClient, zxid = 0): boolean {
+    const [hi, lo] = other.sessionId
+    return this.connect(hi, lo, other.handshakes[0]!.slice(20, 36), 10_000, zxid)
+  }
+
+  /** As in the answer to its connect request: zero if it was refused, or not answered yet. */
+  get sessionId(): [hi: number, lo: number] {
+    const answer = this.handshakes[0]
+    if (answer === undefined) return [0, 0]
+    const input = new Input(answer, 8)
+    return [input.int(), input.int()]
   }
 
   get xids(): number[] {
@@ -98,6 +132,13 @@ export class Harness implements ConnectionHost {
   readonly metrics = new Metrics(() => 0.5)
   readonly warnings: string[] = []
   readonly resumed: TestClient[] = []
+  /** Learner: what goes to the leader. The test, or an Ensemble, sees to it. */
+  onForward: (request: ForwardedRequest) => void = () => {}
+  onRevalidate: (hi: number, lo: number, timeoutMs: number) => void = () => {}
+  /** Leader: where proposals go besides `proposals`. */
+  onPropose: (zxid: number, bytes: Uint8Array) => void = () => {}
+  rollovers = 0
+  readonly ended: [hi: number, lo: number, expired: boolean][] = []
   nowMs = 1000
   bytesProposedLast = 0
   private readonly clients: TestClient[] = []
@@ -116,7 +157,8 @@ export class Harness implements ConnectionHost {
       },
       { digest: true, extendedTypes: options.extendedTypes ?? true },
     )
-    this.sessions = new Sessions(500, 1, 0, this.nowMs)
+    this.state.zxidLast = options.zxidLast ?? 0
+    this.sessions = new Sessions(500, options.serverId ?? 1, 0, this.nowMs)
     const auth = new Auth(this.state.tree.acls, {
       skipACL: false,
       superDigest: null,
@@ -138,26 +180,27 @@ export class Harness implements ConnectionHost {
         propose: (...proposal) => {
           this.bytesProposedLast = proposal[3] - proposal[2]
           this.proposals.push(...proposal)
+          this.onPropose(proposal[0], proposal[1].slice(proposal[2], proposal[3]))
         },
-        forward: () => {},
-        revalidate: () => {},
-        rollover: () => {},
+        forward: (request) => this.onForward({ ...request, body: request.body.slice() }),
+        revalidate: (...question) => this.onRevalidate(...question),
+        rollover: () => this.rollovers++,
         connection: (connId) => this.clients[connId]?.conn,
         sessionOpened: () => {},
-        sessionEnded: () => {},
+        sessionEnded: ({ hi, lo }, expired) => this.ended.push([hi, lo, expired]),
         info: () => {},
         warn: (message) => this.warnings.push(message),
       },
       {
-        role: 'standalone',
-        localSessionsEnabled: false,
-        localSessionsUpgradingEnabled: false,
-        reconfig: null,
+        role: options.role ?? 'standalone',
+        localSessionsEnabled: options.localSessions ?? false,
+        localSessionsUpgradingEnabled: options.upgrading ?? false,
+        reconfig: options.reconfig ?? null,
         extendedTypes: options.extendedTypes ?? true,
         enforceQuota: options.enforceQuota ?? false,
         closeSessionTxn: true,
         digest: true,
-        reconfigEnabled: false,
+        reconfigEnabled: options.reconfigEnabled ?? false,
         juteLengthMax: 2 * 0xf_ffff,
         sessionTimeoutMinMs: 1000,
         sessionTimeoutMaxMs: 20_000,
@@ -221,6 +264,19 @@ export class Harness implements ConnectionHost {
     }
   }
 
+  /** What was closed from this side is gone, as the sockets' shell reports a little later. */
+  reap(): void {
+    for (const client of this.clients) {
+      if (client.closed !== null && !client.gone) this.drop(client)
+    }
+  }
+
+  /** The connection is lost. */
+  drop(client: TestClient): void {
+    client.gone = true
+    this.pipeline.onClosed(client.conn)
+  }
+
   borrowOutput(conn: Connection): Output {
     const out = new Output()
     this.outputs.set(conn, out)
@@ -238,6 +294,130 @@ export class Harness implements ConnectionHost {
 
   resume(conn: Connection): void {
     this.resumed.push(this.clients[conn.connId]!)
+  }
+}
+
+type Down = { txn: Uint8Array; zxid: number } | { revalidated: [hi: number, lo: number, valid: boolean] } | 'synced'
+type Up = ForwardedRequest | { revalidate: [hi: number, lo: number, timeoutMs: number] }
+
+/** A leader (server 1) and its learners (2, 3, ..), each with its link: what was sent arrives when the test says so. */
+export class Ensemble {
+  readonly leader: Harness
+  readonly learners: Harness[]
+  /** On the way to the leader, and from it, by learner. */
+  readonly up: Up[][]
+  readonly down: Down[][]
+  /** Every transaction proposed. */
+  readonly log: Uint8Array[] = []
+  private committed = 0
+  /** Syncs that wait for a commit: how long the log must be. */
+  private readonly syncs: { learner: number; after: number }[] = []
+
+  constructor(learners = 2, options: HarnessOptions = {}) {
+    const zxidLast = options.zxidLast ?? 0x1_0000_0000
+    this.leader = new Harness({ ...options, role: 'leader', serverId: 1, zxidLast })
+    this.leader.onPropose = (_zxid, bytes) => this.log.push(bytes)
+    this.learners = Array.from(
+      { length: learners },
+      (_, i) => new Harness({ ...options, role: 'learner', serverId: i + 2, zxidLast }),
+    )
+    this.up = this.learners.map(() => [])
+    this.down = this.learners.map(() => [])
+    for (const [i, learner] of this.learners.entries()) {
+      learner.onForward = (request) => this.up[i]!.push(request)
+      learner.onRevalidate = (...revalidate) => this.up[i]!.push({ revalidate })
+    }
+  }
+
+  /** The link of a learner; never that of another one, and never an Owner. */
+  static link(learner: number): number {
+    return 100 + learner
+  }
+
+  /** Brings what a learner has sent to the leader. */
+  toLeader(learner: number, count = Number.POSITIVE_INFINITY): void {
+    for (; count > 0 && this.up[learner]!.length > 0; count--) {
+      const message = this.up[learner]!.shift()!
+      const link = Ensemble.link(learner)
+      if ('revalidate' in message) {
+        const [hi, lo, timeoutMs] = message.revalidate
+        const valid = this.leader.pipeline.onRevalidate(link, hi, lo, timeoutMs)
+        this.down[learner]!.push({ revalidated: [hi, lo, valid] })
+      } else if (message.type === 9) {
+        this.syncs.push({ learner, after: this.log.length })
+        this.answerSyncs()
+      } else {
+        this.leader.pipeline.onForwarded(link, learner + 2, message)
+      }
+    }
+  }
+
+  /** The oldest proposals have their quorum: the leader applies them, the learners are told. */
+  commit(count = Number.POSITIVE_INFINITY): void {
+    for (; count > 0 && this.committed < this.log.length; count--) {
+      const txn = this.log[this.committed++]!
+      const input = new Input(txn, 12)
+      const zxid = input.long()
+      this.leader.pipeline.deliver(zxid, txn, 0, txn.length)
+      for (const down of this.down) down.push({ txn, zxid })
+      this.answerSyncs()
+    }
+    this.leader.flush()
+  }
+
+  private answerSyncs(): void {
+    while (this.syncs.length > 0 && this.syncs[0]!.after <= this.committed) {
+      this.down[this.syncs.shift()!.learner]!.push('synced')
+    }
+  }
+
+  /** Brings what the leader has sent to a learner. */
+  toLearner(learner: number, count = Number.POSITIVE_INFINITY): void {
+    const { pipeline } = this.learners[learner]!
+    for (; count > 0 && this.down[learner]!.length > 0; count--) {
+      const message = this.down[learner]!.shift()!
+      if (message === 'synced') pipeline.onSynced()
+      else if ('revalidated' in message) pipeline.onRevalidated(...message.revalidated)
+      else pipeline.deliver(message.zxid, message.txn, 0, message.txn.length)
+    }
+    this.learners[learner]!.flush()
+  }
+
+  /** Everything arrives and is committed. */
+  settle(): void {
+    do {
+      for (const i of this.learners.keys()) this.toLeader(i)
+      this.commit()
+      for (const i of this.learners.keys()) this.toLearner(i)
+      for (const harness of this.all) harness.reap()
+    } while (this.up.some((link) => link.length > 0) || this.committed < this.log.length)
+  }
+
+  /** The leader pings: its learners say whom they have heard. */
+  ping(): void {
+    for (const { pipeline } of this.learners) {
+      pipeline.takeTouched((hi, lo, timeoutMs) => this.leader.pipeline.onTouched(hi, lo, timeoutMs))
+    }
+  }
+
+  get all(): Harness[] {
+    return [this.leader, ...this.learners]
+  }
+
+  /** A connection with a session, at a learner. */
+  client(learner: number): TestClient {
+    const client = this.learners[learner]!.newClient()
+    client.connect()
+    this.settle()
+    return client
+  }
+
+  /** A connection with a session, at the leader. */
+  clientOfLeader(): TestClient {
+    const client = this.leader.newClient()
+    client.connect()
+    this.settle()
+    return client
   }
 }
 
