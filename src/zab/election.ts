@@ -66,6 +66,8 @@ export class Election implements ElectionPort {
   private readonly message: Output
   private committed: Quorum | null
   private lastSeen: Quorum | null
+  /** Of the configuration that is in force, and of the one that comes. */
+  private voters: ReadonlySet<Sid>
   private configBytes: Uint8Array
   private addresses: readonly string[]
   private phase: Phase
@@ -108,6 +110,7 @@ export class Election implements ElectionPort {
     this.message = new Output()
     this.committed = null
     this.lastSeen = null
+    this.voters = new Set()
     this.configBytes = new Uint8Array(0)
     this.addresses = []
     this.phase = 'idle'
@@ -152,6 +155,7 @@ export class Election implements ElectionPort {
     const before = [this.committed?.membersText, this.lastSeen?.membersText]
     this.committed = committed
     this.lastSeen = lastSeen
+    this.voters = new Set([...committed.voters, ...lastSeen.voters])
     this.configBytes = new TextEncoder().encode(committed.text)
     for (const quorum of [lastSeen, committed]) {
       const own = quorum.electionAddresses(this.sid)
@@ -239,12 +243,7 @@ export class Election implements ElectionPort {
 
   /** Tells all voters our vote, and counts it. */
   private broadcast(): void {
-    for (const quorum of this.quorums()) {
-      for (const sid of quorum.voters) {
-        const twice = quorum === this.lastSeen && this.committed!.isVoter(sid)
-        if (sid !== this.sid && !twice) this.connections.tell(sid)
-      }
-    }
+    for (const sid of this.voters) if (sid !== this.sid) this.connections.tell(sid)
     if (this.mayVote() && this.isVoter(this.sid) && this.isVoter(this.proposal.leader)) {
       this.votes.set(this.sid, { vote: this.proposal, state: 'looking', version: 0 })
     }
@@ -400,7 +399,7 @@ export class Election implements ElectionPort {
   }
 
   private haveQuorum(votes: ReadonlyMap<Sid, Heard>, wanted: Heard): boolean {
-    const tracker = new Tracker(this.quorums())
+    const tracker = new Tracker(quorumsInForce(this.committed!, this.lastSeen!))
     for (const [sid, heard] of votes) if (agree(heard, wanted)) tracker.add(sid)
     return tracker.hasAll()
   }
@@ -425,13 +424,8 @@ export class Election implements ElectionPort {
     return this.message.bytes()
   }
 
-  private quorums(): readonly Quorum[] {
-    return quorumsInForce(this.committed!, this.lastSeen!)
-  }
-
-  /** In the configuration that is in force, or in the one that comes. */
   private isVoter(sid: Sid): boolean {
-    return this.committed!.isVoter(sid) || this.lastSeen!.isVoter(sid)
+    return this.voters.has(sid)
   }
 
   private isMember(sid: Sid): boolean {
