@@ -1,0 +1,543 @@
+/**
+ * The leader: discovery, synchronisation and broadcast of the ZAB paper, as Java's Leader does them on the wire.
+ *
+ *   epoch       until a quorum has named the epochs it accepted; the new one is larger than all of them
+ *   accepting   that epoch is on its way to our disk: nobody hears of it before, so no two leaders ever share one
+ *   ackEpoch    until a quorum has promised to follow nobody older, and none of it has a newer history than ours
+ *   entering    our currentEpoch is on its way to disk
+ *   newLeader   learners are made equal to us, until a quorum has acknowledged NEWLEADER, that is: has our history
+ *   broadcast   that history is committed (adopted) then, and proposals follow
+ *
+ * A proposal is committed when it is on the disks of a quorum, ours being one disk of many, and everything ahead of it
+ * is committed. What is acknowledged is read from marks (see LearnerHandler.zxidAcked, and our own log's zxidDurable).
+ *
+ * Two quorums count while a reconfiguration is pending, for it and for all that is proposed behind it: of the committed
+ * configuration and of the proposed one. What was proposed meanwhile goes on needing both after it is committed,
+ * because somebody whose word was taken may not know yet that it is, and may elect with the old one's quorum.
+ */
+
+import { assert } from '../jute/assert.ts'
+import { ProtocolError } from '../jute/input.ts'
+import { Output } from '../jute/output.ts'
+import { counterOf, makeZxid, type Zxid, zxidHex } from '../jute/zxid.ts'
+import { LearnerHandler } from './learnerhandler.ts'
+import { Packet, writeActivate, writeInformActivate, writePacket, writeRevalidated } from './packets.ts'
+import { quorumsInForce, Tracker } from './quorum.ts'
+import { quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
+import type { Epoch, LearnerView, LinkId, Proposal, Quorum, Sid } from './types.ts'
+import { TXN_RECONFIG, txnType } from './types.ts'
+
+/**
+ * The last counter of an epoch that is proposed, as in Java (ZOOKEEPER-1277). To propose the one behind it ends the
+ * leader, and the next epoch begins at 1 again.
+ */
+export const COUNTER_MAX = 0xffff_fffe
+
+/** Links that have not said who they are; more are refused. */
+const HELLOS_MAX = 256
+
+type Phase = 'epoch' | 'accepting' | 'ackEpoch' | 'entering' | 'newLeader' | 'broadcast'
+
+/** Which quorums proposals need, from this zxid on. */
+interface Rule {
+  readonly from: Zxid
+  readonly quorums: readonly Quorum[]
+}
+
+export class Leader implements RoleCore {
+  readonly host: RoleHost
+  readonly initMs: number
+  readonly syncMs: number
+  /** epoch << 32; 0 until it is known. */
+  epochStart: Zxid
+  zxidProposed: Zxid
+  /** Committed; until we are established: all that we have logged, and will have adopted then. */
+  zxidCommitted: Zxid
+
+  private readonly sid: Sid
+  private readonly handlers: Map<LinkId, LearnerHandler>
+  private readonly scratch: Output
+  private phase: Phase
+  private ended: boolean
+  private phaseDeadlineMs: number
+  private epoch: number
+  /** Our history as it was elected. */
+  private readonly electedEpoch: number
+  private readonly electedZxid: Zxid
+  /** Voters that have named their epoch, and those that have promised. */
+  private readonly connecting: Set<Sid>
+  private readonly electing: Set<Sid>
+  private newLeaderAcks: Tracker | null
+  private rules: Rule[]
+  private readonly syncs: { zxid: Zxid; handler: LearnerHandler }[]
+  /** False once a reconfiguration has named somebody else to lead. */
+  private mayCommit: boolean
+  private nextPingMs: number
+  private anonymous: Sid
+
+  constructor(host: RoleHost) {
+    this.host = host
+    const { options } = host
+    this.initMs = options.initLimitTicks * options.tickMs
+    this.syncMs = options.syncLimitTicks * options.tickMs
+    this.epochStart = 0
+    this.zxidProposed = host.log.zxidLogged
+    this.zxidCommitted = host.log.zxidLogged
+    this.sid = options.sid
+    this.handlers = new Map()
+    this.scratch = new Output()
+    this.phase = 'epoch'
+    this.ended = false
+    this.phaseDeadlineMs = Number.POSITIVE_INFINITY
+    this.epoch = host.acceptedEpoch + 1
+    this.electedEpoch = host.currentEpoch
+    this.electedZxid = host.log.zxidLogged
+    this.connecting = new Set()
+    this.electing = new Set()
+    this.newLeaderAcks = null
+    this.rules = []
+    this.syncs = []
+    this.mayCommit = true
+    this.nextPingMs = Number.POSITIVE_INFINITY
+    this.anonymous = -1
+  }
+
+  // --- discovery -----------------------------------------------------------------------------------------------------
+
+  start(): void {
+    this.phaseDeadlineMs = this.nowMs() + this.initMs
+    this.connecting.add(this.sid)
+    this.tryEpoch()
+  }
+
+  onAccept(link: LinkId): void {
+    let hellos = 0
+    for (const handler of this.handlers.values()) if (handler.state === 'hello') hellos++
+    if (hellos >= HELLOS_MAX) this.host.out.close(link, 'too many links that do not say who they are')
+    else this.handlers.set(link, new LearnerHandler(this, link))
+  }
+
+  onHello(handler: LearnerHandler, sid: Sid | null, acceptedEpoch: number, configVersion: Zxid): void {
+    if (sid === this.sid) {
+      this.drop(handler, 'it has our own id')
+      return
+    }
+    if (configVersion > this.host.committed.version) {
+      this.drop(handler, 'it knows a later configuration')
+      return
+    }
+    handler.sid = sid ?? this.anonymous--
+    for (const other of this.handlers.values()) {
+      // A link that died unnoticed: a learner has one leader, and one link to it.
+      if (other !== handler && other.state !== 'hello' && other.sid === handler.sid) this.drop(other, 'it came anew')
+    }
+    if (this.phase !== 'epoch') {
+      if (this.phase !== 'accepting') handler.sendLeaderInfo(this.epochStart)
+      return
+    }
+    this.epoch = Math.max(this.epoch, acceptedEpoch + 1)
+    if (this.host.committed.isVoter(handler.sid)) this.connecting.add(handler.sid)
+    this.tryEpoch()
+  }
+
+  /** One that elected us has changed its mind: others may do the same, and we would wait for nothing. */
+  onVoterLooking(sid: Sid): void {
+    const { epochWaitMs } = this.host.options
+    if (this.phase !== 'epoch' || epochWaitMs < 0 || !this.host.committed.isVoter(sid)) return
+    const waitedMs = this.nowMs() - (this.phaseDeadlineMs - this.initMs)
+    if (waitedMs > epochWaitMs) this.quit(`${sid} looks for a leader again`)
+  }
+
+  private tryEpoch(): void {
+    if (!this.host.committed.containsQuorum(this.connecting)) return
+    this.phase = 'accepting'
+    this.epochStart = makeZxid(this.epoch, 0)
+    this.host.saveEpoch('accepted', this.epoch)
+  }
+
+  onEpochSaved(which: Epoch): void {
+    if (which === 'accepted' && this.phase === 'accepting') this.onAccepted()
+    else if (which === 'current' && this.phase === 'entering') this.onEntered()
+  }
+
+  private onAccepted(): void {
+    this.phase = 'ackEpoch'
+    this.phaseDeadlineMs = this.nowMs() + this.initMs
+    for (const handler of this.handlers.values()) {
+      if (handler.state === 'epoch') handler.sendLeaderInfo(this.epochStart)
+    }
+    this.electing.add(this.sid)
+    this.tryElected()
+  }
+
+  /** `currentEpoch` -1: it had accepted this epoch before, and its answer is no promise any more. */
+  onAckEpoch(handler: LearnerHandler, currentEpoch: number, zxidLast: Zxid): void {
+    if (this.phase === 'newLeader' || this.phase === 'broadcast') {
+      handler.startSync()
+      return
+    }
+    if (this.phase !== 'ackEpoch' || currentEpoch === -1) return
+    const ahead = currentEpoch - this.electedEpoch || zxidLast - this.electedZxid
+    if (ahead > 0) {
+      this.drop(handler, `its history (${currentEpoch}, 0x${zxidHex(zxidLast)}) is newer than ours`)
+      return
+    }
+    if (zxidLast === -1 || !this.host.committed.isVoter(handler.sid)) return
+    this.electing.add(handler.sid)
+    this.tryElected()
+  }
+
+  private tryElected(): void {
+    if (!this.host.committed.containsQuorum(this.electing)) return
+    this.phase = 'entering'
+    this.giveFirstVersion()
+    this.host.saveEpoch('current', this.epoch)
+  }
+
+  /**
+   * A configuration that stands in files only has version 0. The first leader gives it one, so that it wins over what
+   * a server that wants to join has in its files; NEWLEADER carries it (ZOOKEEPER-1783).
+   */
+  private giveFirstVersion(): void {
+    const { committed, lastSeen, options, parse } = this.host
+    if (!options.reconfigEnabled || committed.version !== 0 || lastSeen.version !== 0) return
+    this.host.sawConfig(parse(`${committed.membersText}\nversion=${zxidHex(this.epochStart)}`))
+  }
+
+  // --- synchronisation -----------------------------------------------------------------------------------------------
+
+  private onEntered(): void {
+    this.phase = 'newLeader'
+    this.phaseDeadlineMs = this.nowMs() + this.initMs
+    this.nextPingMs = this.nowMs() + this.host.options.tickMs / 2
+    this.newLeaderAcks = new Tracker(this.quorums())
+    this.newLeaderAcks.add(this.sid)
+    for (const handler of this.handlers.values()) if (handler.state === 'elected') handler.startSync()
+    this.tryEstablish()
+  }
+
+  /** The configuration that a learner has to know: also one that is proposed only, so that it gets completed (1324). */
+  newLeaderText(): Uint8Array {
+    return new TextEncoder().encode(this.host.lastSeen.text)
+  }
+
+  onNewLeaderAck(handler: LearnerHandler, zxid: Zxid): void {
+    if (zxid !== this.epochStart) {
+      this.drop(handler, `it acknowledged NEWLEADER 0x${zxidHex(zxid)}`)
+      return
+    }
+    handler.onSynced()
+    if (this.phase === 'broadcast') {
+      handler.sendUpToDate()
+      return
+    }
+    this.newLeaderAcks?.add(handler.sid)
+    this.tryEstablish()
+  }
+
+  private tryEstablish(): void {
+    if (this.phase !== 'newLeader' || this.newLeaderAcks?.hasAll() !== true) return
+    const { host, epochStart } = this
+    this.phase = 'broadcast'
+    this.phaseDeadlineMs = Number.POSITIVE_INFINITY
+    const adopted = this.zxidCommitted
+    this.zxidProposed = epochStart
+    this.zxidCommitted = epochStart
+    if (host.options.reconfigEnabled) {
+      const { lastSeen } = host
+      const designated = this.designate(lastSeen)
+      host.activate(lastSeen, designated, epochStart)
+      this.mayCommit = designated === this.sid
+    }
+    this.rules = [{ from: epochStart, quorums: this.quorums() }]
+    host.deliverTo(adopted)
+    host.works(this.epoch)
+    for (const handler of this.handlers.values()) if (handler.state === 'acked') handler.sendUpToDate()
+  }
+
+  // --- broadcast -----------------------------------------------------------------------------------------------------
+
+  propose(zxid: Zxid, bytes: Uint8Array): void {
+    assert(this.phase === 'broadcast', 'proposed before the leader was established')
+    if (counterOf(zxid) > COUNTER_MAX) {
+      this.quit('the counter of this epoch has come to its end')
+      return
+    }
+    assert(zxid === this.zxidProposed + 1, 'a proposal must follow the one before')
+    if (txnType(bytes) === TXN_RECONFIG) {
+      this.host.sawConfig(quorumOfProposal(bytes, this.host.parse))
+      this.rules.push({ from: zxid, quorums: this.quorums() })
+    }
+    this.zxidProposed = zxid
+    // Links first: the network is busy while our own disk is.
+    this.broadcast(false, Packet.proposal, zxid, bytes)
+    this.host.append({ zxid, bytes })
+  }
+
+  /** To all participants, or to all observers, that are past their sync decision. */
+  private broadcast(observers: boolean, type: number, zxid: Zxid, data: Uint8Array | null): void {
+    this.scratch.clear()
+    writePacket(this.scratch, type, zxid, data)
+    const encoded = this.scratch.bytes()
+    for (const handler of this.handlers.values()) {
+      if (handler.forwarding && handler.observer === observers) handler.sendLive(type, zxid, data, encoded)
+    }
+  }
+
+  onDurable(): void {
+    this.onAcks()
+  }
+
+  /** Somebody's mark has moved. */
+  onAcks(): void {
+    if (this.phase !== 'broadcast') return
+    let rule: Rule | null = null
+    let bound: Zxid = 0
+    while (this.mayCommit && !this.ended) {
+      const next = this.host.log.after(this.zxidCommitted)
+      if (next === undefined) return
+      while (this.rules.length > 1 && this.rules[1]!.from <= next.zxid) this.rules.shift()
+      if (rule !== this.rules[0]) {
+        rule = this.rules[0]!
+        bound = this.ackedBy(rule.quorums)
+      }
+      if (next.zxid > bound) return
+      this.commit(next)
+    }
+  }
+
+  /** The highest zxid that a quorum in each of `quorums` has on its disks. */
+  private ackedBy(quorums: readonly Quorum[]): Zxid {
+    const marks = [{ sid: this.sid, zxid: this.host.log.zxidDurable }]
+    for (const { forwarding, observer, sid, zxidAcked } of this.handlers.values()) {
+      if (forwarding && !observer) marks.push({ sid, zxid: zxidAcked })
+    }
+    marks.sort((a, b) => b.zxid - a.zxid)
+    const sids = new Set<Sid>()
+    for (const { sid, zxid } of marks) {
+      sids.add(sid)
+      if (quorums.every((quorum) => quorum.containsQuorum(sids))) return zxid
+    }
+    return 0
+  }
+
+  private commit({ zxid, bytes }: Proposal): void {
+    this.zxidCommitted = zxid
+    if (txnType(bytes) === TXN_RECONFIG) {
+      this.commitReconfig(zxid, bytes)
+    } else {
+      this.broadcast(false, Packet.commit, zxid, null)
+      this.broadcast(true, Packet.inform, zxid, bytes)
+    }
+    this.host.deliverTo(zxid)
+    while (this.syncs.length > 0 && this.syncs[0]!.zxid <= zxid) this.sendSync(this.syncs.shift()!.handler)
+  }
+
+  /**
+   * If it takes us out, or moves us, we are the last to hear no more of it: the links stay until the learners leave, so
+   * that the commit reaches them; nothing is committed behind it, and the designated leader begins where we ended.
+   */
+  private commitReconfig(zxid: Zxid, bytes: Uint8Array): void {
+    const quorum = quorumOfProposal(bytes, this.host.parse)
+    const designated = this.designate(quorum)
+    this.host.activate(quorum, designated, zxid)
+    this.mayCommit = designated === this.sid
+    this.rules.push({ from: this.zxidProposed + 1, quorums: this.quorums() })
+    this.broadcast(false, Packet.commitAndActivate, zxid, writeActivate(designated))
+    this.broadcast(true, Packet.informAndActivate, zxid, writeInformActivate(designated, bytes))
+  }
+
+  /** Ourselves, if we stay a voter at the same address; else the new voter that has logged most. */
+  private designate(quorum: Quorum): Sid {
+    const ours = this.host.committed.quorumAddresses(this.sid).join()
+    if (quorum.isVoter(this.sid) && quorum.quorumAddresses(this.sid).join() === ours) return this.sid
+    let best: LearnerHandler | null = null
+    for (const handler of this.handlers.values()) {
+      if (!quorum.isVoter(handler.sid) || handler.observer || !handler.synced) continue
+      if (best === null || handler.zxidAcked > best.zxidAcked) best = handler
+    }
+    return best === null ? this.sid : best.sid
+  }
+
+  private quorums(): readonly Quorum[] {
+    return quorumsInForce(this.host.committed, this.host.lastSeen)
+  }
+
+  // --- what learners ask ---------------------------------------------------------------------------------------------
+
+  /** All that is committed here goes ahead of the answer. A leader that slept finds out first that it is none. */
+  onSync(handler: LearnerHandler): void {
+    if (!this.hasLease()) {
+      this.quit('no quorum of followers is heard of')
+      return
+    }
+    if (this.zxidProposed === this.zxidCommitted) this.sendSync(handler)
+    else this.syncs.push({ zxid: this.zxidProposed, handler })
+  }
+
+  private sendSync(handler: LearnerHandler): void {
+    if (!handler.closed) this.sendPacket(handler.link, Packet.sync, 0, null)
+  }
+
+  answerRevalidate(link: LinkId, sessionHi: number, sessionLo: number, valid: boolean): void {
+    if (!this.handlers.has(link)) return
+    this.sendPacket(link, Packet.revalidate, -1, writeRevalidated(sessionHi, sessionLo, valid))
+  }
+
+  // --- links and time ------------------------------------------------------------------------------------------------
+
+  owns(link: LinkId): boolean {
+    return this.handlers.has(link)
+  }
+
+  onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
+    const handler = this.handlers.get(link)
+    if (handler === undefined) return end - off
+    try {
+      return handler.onBytes(buf, off, end)
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      this.drop(handler, err.message)
+      return end - off
+    }
+  }
+
+  onClose(link: LinkId): void {
+    const handler = this.handlers.get(link)
+    if (handler !== undefined) this.forget(handler, 'its link is closed')
+  }
+
+  onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void {
+    this.handlers.get(link)?.onHistory(proposals, state)
+  }
+
+  onSnapshotSent(link: LinkId): void {
+    this.handlers.get(link)?.onSnapshotSent()
+  }
+
+  drop(handler: LearnerHandler, why: string): void {
+    if (handler.closed) return
+    this.host.out.close(handler.link, why)
+    this.forget(handler, why)
+  }
+
+  private forget(handler: LearnerHandler, why: string): void {
+    const { out } = this.host
+    out.trace(`learner ${handler.sid} is gone: ${why}`)
+    const wasReady = handler.state === 'ready'
+    handler.closed = true
+    this.handlers.delete(handler.link)
+    if (wasReady) out.learnerGone(handler.link, handler.sid)
+    if (!this.mayCommit && !this.hasLease()) this.quit('somebody else is to lead')
+  }
+
+  countSyncs(kind: 'diff' | 'snap'): number {
+    let count = 0
+    for (const handler of this.handlers.values()) if (handler.syncKind === kind) count++
+    return count
+  }
+
+  /** A packet for one learner. Not through `scratch`: it may be sent in the middle of a broadcast. */
+  sendPacket(link: LinkId, type: number, zxid: Zxid, data: Uint8Array | null): void {
+    const out = new Output(64 + (data === null ? 0 : data.length))
+    writePacket(out, type, zxid, data)
+    this.host.out.send(link, out.bytes())
+  }
+
+  /** Do we hear of a quorum, as of now? Those count too that are being synchronised: they have promised to follow. */
+  private hasLease(): boolean {
+    const now = this.nowMs()
+    const alive = new Tracker(this.quorums())
+    alive.add(this.sid)
+    for (const { sid, leaseUntilMs } of this.handlers.values()) if (now <= leaseUntilMs) alive.add(sid)
+    return alive.hasAll()
+  }
+
+  onDeadline(): void {
+    const now = this.nowMs()
+    if (now >= this.phaseDeadlineMs) {
+      this.quit(`no quorum in time (${this.phase})`)
+      return
+    }
+    const pingDue = now >= this.nextPingMs
+    // Before anything else: whoever slept through the leases of its followers leads no more.
+    if (pingDue && this.phase === 'broadcast' && !this.hasLease()) {
+      this.quit('no quorum of followers is heard of')
+      return
+    }
+    for (const handler of this.handlers.values()) {
+      if (now >= handler.readDeadlineMs) this.drop(handler, 'it was silent for too long')
+    }
+    if (!pingDue) return
+    this.nextPingMs = now + this.host.options.tickMs / 2
+    for (const handler of this.handlers.values()) handler.ping(this.zxidProposed)
+  }
+
+  nextDeadlineMs(): number {
+    let next = Math.min(this.phaseDeadlineMs, this.nextPingMs)
+    for (const { readDeadlineMs } of this.handlers.values()) next = Math.min(next, readDeadlineMs)
+    return next
+  }
+
+  nowMs(): number {
+    return this.host.out.nowMs()
+  }
+
+  /** The zxid at which our tree stands. */
+  get zxidTree(): Zxid {
+    return this.phase === 'broadcast' ? this.zxidCommitted : this.host.log.zxidDelivered
+  }
+
+  private quit(why: string): void {
+    if (this.ended) return
+    this.ended = true
+    this.host.leave(why)
+  }
+
+  end(): void {
+    this.ended = true
+    for (const handler of this.handlers.values()) {
+      handler.closed = true
+      this.host.out.close(handler.link, 'leading no more')
+    }
+    this.handlers.clear()
+  }
+
+  // --- views ---------------------------------------------------------------------------------------------------------
+
+  learners(): readonly LearnerView[] {
+    const known = [...this.handlers.values()].filter(({ state }) => state !== 'hello')
+    return known.map(({ link, sid, observer, synced }) => ({ link, sid, observer, synced }))
+  }
+
+  hasSyncedQuorum(quorum: Quorum): boolean {
+    const now = this.nowMs()
+    const sids = new Set([this.sid])
+    for (const { sid, forwarding, observer, leaseUntilMs } of this.handlers.values()) {
+      if (forwarding && !observer && now <= leaseUntilMs) sids.add(sid)
+    }
+    return quorum.containsQuorum(sids)
+  }
+
+  countOutstanding(): number {
+    return this.phase === 'broadcast' ? this.host.log.countAfter(this.zxidCommitted) : 0
+  }
+
+  // --- what only learners do -----------------------------------------------------------------------------------------
+
+  onOpen(link: LinkId): void {
+    this.host.out.close(link, 'we lead now')
+  }
+
+  onDialFailed(): void {}
+  onTruncated(): void {}
+  onSnapshotLoaded(): void {}
+
+  forward(): boolean {
+    return false
+  }
+
+  revalidate(): boolean {
+    return false
+  }
+}

@@ -1,0 +1,584 @@
+/**
+ * A follower or observer: finds its leader, is made equal to it, then logs, acknowledges and delivers.
+ *
+ *   dialing -> leaderInfo -> accepting -> op -> ( truncating | loading ) -> sync -> entering -> acked -> live
+ *
+ * The order in which a sync ends is the protocol's heart (ZAB, synchronisation; ZOOKEEPER-3911, 4643, 4646, 4785):
+ *
+ *   1  all that came ahead of NEWLEADER is durable in our log
+ *   2  currentEpoch is durable
+ *   3  NEWLEADER is acknowledged
+ *   4  UPTODATE: a quorum did 1 to 3, so what we took over is committed, and is delivered now, not earlier
+ *
+ * Java applies the transactions of a sync to its tree at 1. Then a leader that fails before 4 leaves changes in memory
+ * that nobody committed (ZOOKEEPER-5010 and its like); here they are in the log only, where the next leader may cut them.
+ *
+ * Commits are taken strictly in the order of proposals. Those that come between NEWLEADER and UPTODATE (a leader that
+ * is established already goes on committing) move `zxidCommitted` and wait for 4 (ZOOKEEPER-4394). A proposal that came
+ * already is ignored up to UPTODATE, because the sync and live traffic may overlap; anything else out of order costs
+ * the link, never the process: the next sync sets it right (E9).
+ *
+ * Java: Learner, Follower, Observer, SendAckRequestProcessor.
+ */
+
+import { ProtocolError } from '../jute/input.ts'
+import { Output } from '../jute/output.ts'
+import { counterOf, EPOCH_LIMIT, epochOf, makeZxid, type Zxid, zxidHex } from '../jute/zxid.ts'
+import { follows, hole } from './commitlog.ts'
+import {
+  makePacket,
+  Packet,
+  type QuorumPacket,
+  readActivate,
+  readInformProposal,
+  readLeaderInfo,
+  readPacket,
+  readRevalidated,
+  writeAckEpoch,
+  writeForwarded,
+  writeLearnerInfo,
+  writePacket,
+  writeRevalidate,
+  writeTouched,
+} from './packets.ts'
+import { PACKET_BYTES_MAX, quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
+import type { Epoch, ForwardedRequest, LearnerView, LinkId, Proposal, Quorum, Sid } from './types.ts'
+import { TXN_RECONFIG, txnType } from './types.ts'
+
+type State =
+  | 'dialing'
+  | 'leaderInfo'
+  | 'accepting'
+  | 'op'
+  | 'truncating'
+  | 'loading'
+  | 'sync'
+  | 'entering'
+  | 'acked'
+  | 'live'
+
+const TRIES_MAX = 5
+const NEVER = Number.POSITIVE_INFINITY
+
+export class Learner implements RoleCore {
+  private readonly host: RoleHost
+  private readonly observer: boolean
+  private readonly scratch: Output
+  private readonly packet: QuorumPacket
+  private readonly initMs: number
+  private readonly syncMs: number
+  private link: LinkId | null
+  private state: State
+  private ended: boolean
+  /** Failed tries to connect, when to try again, and when to give up. */
+  private tries: number
+  private retryAtMs: number
+  private connectUntilMs: number
+  /** The leader is gone if it says nothing until then. Never while it is our own disk that is awaited. */
+  private readDeadlineMs: number
+  private epoch: number
+  /** Our currentEpoch before this epoch; -1 if we had accepted it before: no promise then. */
+  private promise: number
+  private zxidCut: Zxid
+  /** What the leader sent behind TRUNC, while the log is being cut. */
+  private waiting: QuorumPacket[]
+  private waitingBytes: number
+  /** The last proposal seen: the end of the log, but for an observer that does not log. */
+  private zxidSeen: Zxid
+  /** Committed, as far as we know; delivered from UPTODATE on. */
+  private zxidCommitted: Zxid
+  /** The end of what came ahead of NEWLEADER. */
+  private zxidSynced: Zxid
+  private entering: boolean
+  private newConfig: Quorum | null
+  /** Acknowledged, or in no need of it. */
+  private zxidAcked: Zxid
+
+  constructor(host: RoleHost, observer: boolean) {
+    const { options, log } = host
+    this.host = host
+    this.observer = observer
+    this.scratch = new Output()
+    this.packet = makePacket()
+    this.initMs = options.initLimitTicks * options.tickMs
+    this.syncMs = options.syncLimitTicks * options.tickMs
+    this.link = null
+    this.state = 'dialing'
+    this.ended = false
+    this.tries = 0
+    this.retryAtMs = NEVER
+    this.connectUntilMs = NEVER
+    this.readDeadlineMs = NEVER
+    this.epoch = 0
+    this.promise = -1
+    this.zxidCut = 0
+    this.waiting = []
+    this.waitingBytes = 0
+    this.zxidSeen = log.zxidLogged
+    this.zxidCommitted = log.zxidLogged
+    this.zxidSynced = log.zxidLogged
+    this.entering = false
+    this.newConfig = null
+    this.zxidAcked = 0
+  }
+
+  // --- the link ------------------------------------------------------------------------------------------------------
+
+  start(): void {
+    const { connectLimitTicks, initLimitTicks, tickMs } = this.host.options
+    this.connectUntilMs = this.nowMs() + (connectLimitTicks || initLimitTicks) * tickMs
+    this.host.dialLeader()
+  }
+
+  onDialFailed(): void {
+    if (this.state !== 'dialing') return
+    this.tries++
+    const { connectDelayMs } = this.host.options
+    this.retryAtMs = this.nowMs() + connectDelayMs
+    if (this.tries >= TRIES_MAX || this.retryAtMs >= this.connectUntilMs) this.leave('the leader cannot be reached')
+  }
+
+  onOpen(link: LinkId): void {
+    const { options, acceptedEpoch, committed } = this.host
+    this.link = link
+    this.state = 'leaderInfo'
+    this.retryAtMs = NEVER
+    this.connectUntilMs = NEVER
+    const type = this.observer ? Packet.observerInfo : Packet.followerInfo
+    this.send(type, makeZxid(acceptedEpoch, 0), writeLearnerInfo(options.sid, committed.version))
+    this.listen()
+  }
+
+  owns(link: LinkId): boolean {
+    return link === this.link
+  }
+
+  onBytes(_link: LinkId, buf: Uint8Array, off: number, end: number): number {
+    const start = off
+    if (this.readDeadlineMs !== NEVER) this.listen()
+    try {
+      // Behind SNAP come the bytes of the tree; they are not ours to read.
+      while (!this.ended && this.state !== 'loading') {
+        const next = readPacket(buf, off, end, this.packet, PACKET_BYTES_MAX)
+        if (next === -1) break
+        off = next
+        this.onPacket(this.packet)
+      }
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      this.leave(err.message)
+    }
+    return off - start
+  }
+
+  onClose(): void {
+    this.link = null
+    this.leave('the leader is gone')
+  }
+
+  private listen(): void {
+    const limit = this.state === 'acked' || this.state === 'live' ? this.syncMs : this.initMs
+    this.readDeadlineMs = this.nowMs() + limit
+  }
+
+  onDeadline(): void {
+    const now = this.nowMs()
+    if (now >= this.connectUntilMs) {
+      this.leave('the leader cannot be reached in time')
+      return
+    }
+    if (now >= this.readDeadlineMs) {
+      this.leave('the leader was silent for too long')
+      return
+    }
+    if (now < this.retryAtMs) return
+    this.retryAtMs = NEVER
+    this.host.dialLeader()
+  }
+
+  nextDeadlineMs(): number {
+    return Math.min(this.connectUntilMs, this.readDeadlineMs, this.retryAtMs)
+  }
+
+  private nowMs(): number {
+    return this.host.out.nowMs()
+  }
+
+  private leave(why: string): void {
+    if (this.ended) return
+    this.ended = true
+    this.host.leave(why)
+  }
+
+  end(): void {
+    this.ended = true
+    if (this.link !== null) this.host.out.close(this.link, 'following no more')
+    this.link = null
+  }
+
+  private send(type: number, zxid: Zxid, data: Uint8Array | null): void {
+    if (this.link === null) return
+    this.scratch.clear()
+    writePacket(this.scratch, type, zxid, data)
+    this.host.out.send(this.link, this.scratch.bytes())
+  }
+
+  // --- discovery -----------------------------------------------------------------------------------------------------
+
+  private onPacket(packet: QuorumPacket): void {
+    switch (this.state) {
+      case 'leaderInfo':
+        this.onLeaderInfo(packet)
+        return
+      case 'op':
+        this.onOp(packet)
+        return
+      case 'truncating':
+        this.hold(packet)
+        return
+      case 'sync':
+      case 'entering':
+      case 'acked':
+        this.onSyncPacket(packet)
+        return
+      case 'live':
+        this.onLivePacket(packet)
+        return
+      default:
+        throw new ProtocolError(`packet ${packet.type} while none is due`, 0)
+    }
+  }
+
+  private onLeaderInfo(packet: QuorumPacket): void {
+    const { acceptedEpoch, currentEpoch } = this.host
+    if (packet.type !== Packet.leaderInfo) throw new ProtocolError(`packet ${packet.type} instead of LEADERINFO`, 0)
+    readLeaderInfo(packet.data)
+    this.epoch = epochOf(packet.zxid)
+    if (this.epoch < acceptedEpoch) {
+      this.leave(`epoch ${this.epoch} is older than ${acceptedEpoch}, our promise`)
+      return
+    }
+    if (this.epoch >= EPOCH_LIMIT) throw new ProtocolError(`epoch ${this.epoch}`, 4)
+    if (this.epoch === acceptedEpoch) {
+      this.sendAckEpoch()
+      return
+    }
+    this.promise = currentEpoch
+    this.state = 'accepting'
+    this.readDeadlineMs = NEVER
+    this.host.saveEpoch('accepted', this.epoch)
+  }
+
+  onEpochSaved(which: Epoch): void {
+    if (which === 'accepted' && this.state === 'accepting') this.sendAckEpoch()
+    else if (which === 'current' && this.state === 'entering') this.ackNewLeader()
+  }
+
+  private sendAckEpoch(): void {
+    this.state = 'op'
+    this.send(Packet.ackEpoch, this.host.log.zxidLogged, writeAckEpoch(this.promise))
+    this.listen()
+  }
+
+  // --- synchronisation -----------------------------------------------------------------------------------------------
+
+  private onOp({ type, zxid }: QuorumPacket): void {
+    const { host } = this
+    switch (type) {
+      case Packet.diff:
+        host.out.trace(`DIFF 0x${zxidHex(zxid)} behind 0x${zxidHex(host.log.zxidLogged)}`)
+        this.beginSync(host.log.zxidLogged)
+        return
+      case Packet.trunc:
+        if (zxid < 0 || zxid > host.log.zxidLogged) throw new ProtocolError(`TRUNC to 0x${zxidHex(zxid)}`, 4)
+        host.out.trace(`TRUNC 0x${zxidHex(zxid)} from 0x${zxidHex(host.log.zxidLogged)}`)
+        this.state = 'truncating'
+        this.readDeadlineMs = NEVER
+        this.zxidCut = zxid
+        host.truncate(zxid)
+        return
+      case Packet.snap:
+        if (zxid < 0) throw new ProtocolError(`SNAP at 0x${zxidHex(zxid)}`, 4)
+        host.out.trace(`SNAP 0x${zxidHex(zxid)}`)
+        this.state = 'loading'
+        this.readDeadlineMs = NEVER
+        host.out.loadSnapshot(this.link!, zxid)
+        return
+      default:
+        throw new ProtocolError(`packet ${type} instead of DIFF, TRUNC or SNAP`, 0)
+    }
+  }
+
+  private beginSync(zxid: Zxid): void {
+    this.state = 'sync'
+    this.zxidSeen = zxid
+    this.zxidCommitted = zxid
+    this.listen()
+  }
+
+  onTruncated(zxid: Zxid): void {
+    if (this.state !== 'truncating') return
+    // Our log ends even earlier: only the point where an epoch begins is a place without an entry.
+    if (zxid < this.zxidCut && counterOf(this.zxidCut) !== 0) {
+      this.leave('the log could not be cut where it had to')
+      return
+    }
+    this.beginSync(zxid)
+    const packets = this.waiting
+    this.waiting = []
+    try {
+      for (const packet of packets) if (!this.ended) this.onSyncPacket(packet)
+    } catch (err) {
+      if (!(err instanceof ProtocolError)) throw err
+      this.leave(err.message)
+    }
+  }
+
+  /** Nothing can be appended while the log is being cut. */
+  private hold({ type, zxid, data }: QuorumPacket): void {
+    this.waitingBytes += 64 + (data === null ? 0 : data.length)
+    if (this.waitingBytes > this.host.options.heldBytesMax) this.leave('too much came while the log was being cut')
+    else this.waiting.push({ type, zxid, data: data === null ? null : data.slice(), authinfo: null })
+  }
+
+  onSnapshotLoaded(): void {
+    if (this.state === 'loading') this.beginSync(this.host.log.zxidLogged)
+  }
+
+  private onSyncPacket(packet: QuorumPacket): void {
+    switch (packet.type) {
+      case Packet.proposal:
+        this.onProposal(packet)
+        return
+      case Packet.commit:
+      case Packet.commitAndActivate:
+        this.onCommit(packet)
+        return
+      case Packet.inform:
+      case Packet.informAndActivate:
+        this.onInform(packet)
+        return
+      case Packet.newLeader:
+        this.onNewLeader(packet)
+        return
+      case Packet.upToDate:
+        this.onUpToDate()
+        return
+      default: // a PING is not answered yet
+    }
+  }
+
+  private onNewLeader({ zxid, data }: QuorumPacket): void {
+    if (this.state !== 'sync') throw new ProtocolError('NEWLEADER while none is due', 0)
+    if (zxid !== makeZxid(this.epoch, 0)) throw new ProtocolError(`NEWLEADER 0x${zxidHex(zxid)}`, 4)
+    if (this.host.options.reconfigEnabled && data !== null && data.length > 1) {
+      this.newConfig = this.parsed(() => this.host.parse(new TextDecoder().decode(data)))
+      this.host.sawConfig(this.newConfig)
+    }
+    this.state = 'entering'
+    this.readDeadlineMs = NEVER
+    this.zxidSynced = this.zxidSeen
+    this.enterWhenDurable()
+  }
+
+  private enterWhenDurable(): void {
+    if (this.entering || this.host.log.zxidDurable < this.zxidSynced) return
+    this.entering = true
+    this.host.saveEpoch('current', this.epoch)
+  }
+
+  private ackNewLeader(): void {
+    this.state = 'acked'
+    this.send(Packet.ack, makeZxid(this.epoch, 0), null)
+    this.listen()
+  }
+
+  private onUpToDate(): void {
+    const { host } = this
+    if (this.state !== 'acked') throw new ProtocolError('UPTODATE ahead of our acknowledgement', 0)
+    if (this.newConfig !== null && host.activate(this.newConfig, null, this.zxidSeen)) {
+      this.leave('our role or our leader is another in the new configuration')
+      return
+    }
+    this.send(Packet.ack, makeZxid(this.epoch, 0), null)
+    host.deliverTo(this.zxidCommitted)
+    this.state = 'live'
+    this.zxidAcked = Math.max(this.zxidAcked, this.zxidCommitted)
+    host.works(this.epoch)
+    this.sendAcks()
+  }
+
+  // --- broadcast -----------------------------------------------------------------------------------------------------
+
+  private onLivePacket(packet: QuorumPacket): void {
+    const { host } = this
+    switch (packet.type) {
+      case Packet.proposal:
+        if (!this.observer) this.onProposal(packet)
+        return
+      case Packet.commit:
+      case Packet.commitAndActivate:
+        if (!this.observer) this.onCommit(packet)
+        return
+      case Packet.inform:
+      case Packet.informAndActivate:
+        this.onInform(packet)
+        return
+      case Packet.ping:
+        this.answerPing(packet.zxid)
+        return
+      case Packet.revalidate: {
+        const { sessionHi, sessionLo, valid } = readRevalidated(packet.data)
+        host.out.revalidated(sessionHi, sessionLo, valid)
+        return
+      }
+      case Packet.sync:
+        host.out.synced()
+        return
+      default:
+        host.out.trace(`the leader sent a packet ${packet.type}`)
+        return
+    }
+  }
+
+  private onProposal({ zxid, data }: QuorumPacket): void {
+    if (data === null) throw new ProtocolError('a proposal without bytes', 0)
+    if (!this.isNew(zxid)) return
+    const bytes = data.slice()
+    if (txnType(bytes) === TXN_RECONFIG) {
+      this.host.sawConfig(this.parsed(() => quorumOfProposal(bytes, this.host.parse)))
+    }
+    this.append({ zxid, bytes })
+  }
+
+  /** False for what came already. Throws if something is missing ahead of it. */
+  private isNew(zxid: Zxid): boolean {
+    if (zxid <= this.zxidSeen && this.state !== 'live') return false
+    if (!follows(this.zxidSeen, zxid)) throw new ProtocolError(hole(this.zxidSeen, zxid), 4)
+    return true
+  }
+
+  private append(proposal: Proposal): void {
+    // The leader numbers what it proposes without holes, so acknowledgements count on from here (see sendAcks).
+    if (proposal.zxid !== this.zxidSeen + 1) this.zxidAcked = proposal.zxid - 1
+    this.zxidSeen = proposal.zxid
+    this.host.append(proposal)
+  }
+
+  private onCommit({ type, zxid, data }: QuorumPacket): void {
+    if (zxid <= this.zxidCommitted && this.state !== 'live') return
+    const proposal = this.host.log.after(this.zxidCommitted)
+    if (proposal?.zxid !== zxid) throw new ProtocolError(`COMMIT of 0x${zxidHex(zxid)}, which is not next`, 4)
+    const designated = type === Packet.commitAndActivate ? readActivate(data) : null
+    this.commit(proposal, designated)
+  }
+
+  /** An observer's proposal and commit in one. Leaders may have sent it the proposal before. */
+  private onInform({ type, zxid, data }: QuorumPacket): void {
+    const activates = type === Packet.informAndActivate
+    const designated = activates ? readActivate(data) : null
+    const bytes = activates ? readInformProposal(data) : data
+    if (bytes === null) throw new ProtocolError('an INFORM without bytes', 0)
+    if (zxid <= this.zxidCommitted && this.state !== 'live') return
+    const known = this.host.log.after(this.zxidCommitted)
+    if (known?.zxid === zxid) {
+      this.commit(known, designated)
+      return
+    }
+    if (known !== undefined || !this.isNew(zxid)) throw new ProtocolError(hole(this.zxidCommitted, zxid), 4)
+    const proposal = { zxid, bytes: bytes.slice() }
+    if (this.state === 'live' && !this.host.options.observerSyncs) this.zxidSeen = zxid
+    else this.append(proposal)
+    this.commit(proposal, designated)
+  }
+
+  private commit(proposal: Proposal, designated: Sid | null): void {
+    const { host } = this
+    const { zxid, bytes } = proposal
+    this.zxidCommitted = zxid
+    let changed = false
+    if (designated !== null && txnType(bytes) === TXN_RECONFIG) {
+      changed = host.activate(
+        this.parsed(() => quorumOfProposal(bytes, host.parse)),
+        designated,
+        zxid,
+      )
+    }
+    if (this.state === 'live') {
+      if (zxid <= host.log.zxidLogged) host.deliverTo(zxid)
+      else host.deliverUnlogged(proposal)
+    }
+    if (changed) this.leave('our role or our leader is another from this reconfiguration on')
+  }
+
+  onDurable(): void {
+    if (this.state === 'entering') this.enterWhenDurable()
+    else this.sendAcks()
+  }
+
+  /**
+   * One acknowledgement for each proposal, in order, as Java's leader counts them. Live proposals are numbered without
+   * holes; `zxidAcked` is set past what needs none: what a sync brought committed, and the jump into an epoch.
+   */
+  private sendAcks(): void {
+    if (this.state !== 'live' || this.observer) return
+    const { zxidDurable } = this.host.log
+    while (this.zxidAcked < zxidDurable && !this.ended) this.send(Packet.ack, ++this.zxidAcked, null)
+  }
+
+  private answerPing(zxid: Zxid): void {
+    const touched = new Output(256)
+    this.host.out.takeTouched((hi, lo, timeoutMs) => writeTouched(touched, hi, lo, timeoutMs))
+    this.send(Packet.ping, zxid, touched.bytes())
+  }
+
+  forward(request: ForwardedRequest): boolean {
+    if (this.state !== 'live' || this.link === null) return false
+    this.scratch.clear()
+    writeForwarded(this.scratch, request)
+    this.host.out.send(this.link, this.scratch.bytes())
+    return true
+  }
+
+  revalidate(sessionHi: number, sessionLo: number, timeoutMs: number): boolean {
+    if (this.state !== 'live') return false
+    this.send(Packet.revalidate, -1, writeRevalidate(sessionHi, sessionLo, timeoutMs))
+    return true
+  }
+
+  /** A configuration that cannot be read is the leader's fault. */
+  private parsed(read: () => Quorum): Quorum {
+    try {
+      return read()
+    } catch (err) {
+      throw new ProtocolError(err instanceof Error ? err.message : String(err), 0)
+    }
+  }
+
+  // --- what only leaders do ------------------------------------------------------------------------------------------
+
+  onAccept(link: LinkId): void {
+    this.host.out.close(link, 'we do not lead')
+  }
+
+  propose(zxid: Zxid): void {
+    this.host.out.trace(`0x${zxidHex(zxid)} is not proposed: we do not lead`)
+  }
+
+  onHistory(): void {}
+  onSnapshotSent(): void {}
+  onVoterLooking(): void {}
+  answerRevalidate(): void {}
+
+  learners(): readonly LearnerView[] {
+    return []
+  }
+
+  hasSyncedQuorum(): boolean {
+    return false
+  }
+
+  countOutstanding(): number {
+    return 0
+  }
+}
