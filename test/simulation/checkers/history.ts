@@ -1,0 +1,286 @@
+/**
+ * I1, I2, I3, I9: what is logged, what is durable, what is committed.
+ *
+ * A zxid stands for the same bytes wherever it is logged, since one leader alone proposes in an epoch. What is committed
+ * is one list; it only grows, each addition lies durably on a quorum at that moment, every new leader has all of it, no
+ * member ever cuts any of it off, and each member delivers it in order without a gap. What a member has said to be
+ * durable is there after a crash. Trees at the same zxid have the same digest.
+ */
+
+import type { StateMachine } from '../../../src/datatree/apply.ts'
+import { id64Hex } from '../../../src/jute/id64.ts'
+import { counterOf, epochOf, zxidHex } from '../../../src/jute/zxid.ts'
+import type { Epoch, Quorum, Role, StartState } from '../../../src/zab/types.ts'
+import { law } from '../failure.ts'
+import { Model } from '../model.ts'
+
+/** What is known of one member's files and memory. */
+class Record {
+  /** All it has logged, as if no snapshot had ever stood in for a part of it; ascending. */
+  log: number[]
+  durable: number
+  /** So many entries of `log` are known to be those of the committed list. */
+  agreed: number
+  /** Where its tree stands. */
+  delivered: number
+  acceptedEpoch: number
+  currentEpoch: number
+  role: Role
+  /** The epoch it leads, once established; -1 otherwise. */
+  leading: number
+
+  constructor() {
+    this.log = []
+    this.durable = 0
+    this.agreed = 0
+    this.delivered = 0
+    this.acceptedEpoch = 0
+    this.currentEpoch = 0
+    this.role = 'looking'
+    this.leading = -1
+  }
+
+  get logEnd(): number {
+    return this.log.length === 0 ? 0 : this.log[this.log.length - 1]!
+  }
+
+  has(zxid: number): boolean {
+    // Looked for near the end nearly always.
+    for (let i = this.log.length - 1; i >= 0 && this.log[i]! >= zxid; i--) if (this.log[i] === zxid) return true
+    return false
+  }
+
+  cut(zxid: number): void {
+    let length = this.log.length
+    while (length > 0 && this.log[length - 1]! > zxid) length--
+    this.log.length = length
+    this.agreed = Math.min(this.agreed, length)
+    this.durable = Math.min(this.durable, zxid)
+  }
+}
+
+export class HistoryChecker {
+  readonly model: Model
+  /** Called for each transaction as it becomes committed. */
+  onCommitted: (zxid: number) => void
+  /** Those whose majority decides: the configuration committed last, and a newer one that waits. */
+  quorums: Quorum[]
+  private readonly records: Map<number, Record>
+  private readonly proposals: Map<number, Uint8Array>
+  private readonly digests: Map<number, string>
+  private readonly leaders: Map<number, number>
+
+  constructor() {
+    this.model = new Model()
+    this.onCommitted = () => {}
+    this.quorums = []
+    this.records = new Map()
+    this.proposals = new Map()
+    this.digests = new Map()
+    this.leaders = new Map()
+  }
+
+  record(sid: number): Record {
+    let record = this.records.get(sid)
+    if (record === undefined) {
+      record = new Record()
+      this.records.set(sid, record)
+    }
+    return record
+  }
+
+  /** Its disk was replaced by an empty one. */
+  wiped(sid: number): void {
+    this.records.delete(sid)
+  }
+
+  recovered(sid: number, start: StartState, state: StateMachine): void {
+    const record = this.record(sid)
+    const { zxidLast } = start
+    law(
+      Math.max(0, zxidLast) >= record.durable,
+      'I1',
+      () => `s${sid} said that ${zxidHex(record.durable)} was durable, and starts again at ${zxidHex(zxidLast)}`,
+    )
+    record.cut(Math.max(0, zxidLast))
+    law(
+      counterOf(Math.max(0, zxidLast)) === 0 || record.logEnd === zxidLast,
+      'I2',
+      () => `s${sid} recovers ${zxidHex(zxidLast)}, but has logged up to ${zxidHex(record.logEnd)} only`,
+    )
+    record.durable = Math.max(0, zxidLast)
+    record.delivered = record.logEnd
+    law(start.acceptedEpoch >= start.currentEpoch, 'I9', () => `s${sid}: acceptedEpoch is below currentEpoch`)
+    law(
+      start.currentEpoch >= epochOf(Math.max(0, zxidLast)),
+      'I9',
+      () => `s${sid}: currentEpoch ${start.currentEpoch} is below that of ${zxidHex(zxidLast)}`,
+    )
+    law(
+      start.acceptedEpoch >= record.acceptedEpoch && start.currentEpoch >= record.currentEpoch,
+      'I9',
+      () => `s${sid}: an epoch that was saved is lost`,
+    )
+    record.acceptedEpoch = start.acceptedEpoch
+    record.currentEpoch = start.currentEpoch
+    this.checkDigest(sid, record.logEnd, state)
+  }
+
+  appended(sid: number, zxid: number, bytes: Uint8Array): void {
+    const record = this.record(sid)
+    const known = this.proposals.get(zxid)
+    if (known === undefined) {
+      law(
+        record.leading === epochOf(zxid),
+        'I2',
+        () => `s${sid} logs ${zxidHex(zxid)}, which no leader of that epoch has proposed`,
+      )
+      this.proposals.set(zxid, bytes.slice())
+    } else {
+      law(Buffer.compare(known, bytes) === 0, 'I3', () => `${zxidHex(zxid)} is something else on s${sid}`)
+    }
+    const last = record.logEnd
+    law(zxid > last, 'I9', () => `s${sid} logs ${zxidHex(zxid)} behind ${zxidHex(last)}`)
+    law(
+      epochOf(zxid) === epochOf(last) ? zxid === last + 1 : counterOf(zxid) === 1,
+      'I9',
+      () => `s${sid} logs ${zxidHex(zxid)} behind ${zxidHex(last)}: a hole`,
+    )
+    record.log.push(zxid)
+  }
+
+  durable(sid: number, zxid: number): void {
+    const record = this.record(sid)
+    law(zxid <= record.logEnd, 'I1', () => `s${sid} calls ${zxidHex(zxid)} durable and has not logged it`)
+    record.durable = Math.max(record.durable, zxid)
+  }
+
+  truncated(sid: number, zxid: number, state: StateMachine): void {
+    const record = this.record(sid)
+    const { entries } = this.model
+    const last = entries.length === 0 ? 0 : entries[entries.length - 1]!.zxid
+    const lost = record.log.find((logged) => logged > zxid && logged <= last && this.model.entry(logged) !== undefined)
+    law(lost === undefined, 'I1', () => `s${sid} cuts off ${zxidHex(lost!)}, which is committed`)
+    record.cut(zxid)
+    record.durable = record.logEnd
+    record.delivered = Math.min(record.delivered, zxid)
+    if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
+  }
+
+  loaded(sid: number, zxid: number): void {
+    const record = this.record(sid)
+    const index = this.model.indexAt(zxid)
+    const end = index < 0 ? 0 : this.model.entries[index]!.zxid
+    law(end === zxid || counterOf(zxid) === 0, 'I2', () => `s${sid} is given a tree at ${zxidHex(zxid)}, not committed`)
+    law(
+      record.agreed <= index + 1,
+      'I1',
+      () => `s${sid} is given a tree at ${zxidHex(zxid)} in the place of a longer committed history`,
+    )
+    record.log = this.model.entries.slice(0, index + 1).map((entry) => entry.zxid)
+    record.agreed = record.log.length
+    record.durable = end
+    record.delivered = end
+  }
+
+  delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine): void {
+    const record = this.record(sid)
+    law(zxid <= record.logEnd, 'I3', () => `s${sid} delivers ${zxidHex(zxid)} and has not logged it`)
+    this.commit(sid, record, zxid)
+    const entry = this.model.entry(zxid)
+    law(entry !== undefined, 'I3', () => `s${sid} delivers ${zxidHex(zxid)}, which others passed over`)
+    law(Buffer.compare(entry.bytes, bytes) === 0, 'I3', () => `s${sid} delivers another ${zxidHex(zxid)}`)
+    const before = this.model.before(zxid)
+    law(
+      record.delivered === before,
+      'I3',
+      () => `s${sid} delivers ${zxidHex(zxid)} with its tree at ${zxidHex(record.delivered)}, not ${zxidHex(before)}`,
+    )
+    record.delivered = zxid
+    this.checkDigest(sid, zxid, state)
+  }
+
+  role(sid: number, role: Role): void {
+    const record = this.record(sid)
+    record.role = role
+    record.leading = -1
+  }
+
+  ended(sid: number): void {
+    this.role(sid, 'looking')
+  }
+
+  established(sid: number, role: Role, epoch: number, state: StateMachine): void {
+    const record = this.record(sid)
+    if (role === 'leading') {
+      const other = this.leaders.get(epoch)
+      law(other === undefined || other === sid, 'I4', () => `s${other} and s${sid} both lead epoch ${epoch}`)
+      law(other === undefined, 'I4', () => `s${sid} leads epoch ${epoch} a second time`)
+      this.leaders.set(epoch, sid)
+      record.leading = epoch
+      this.commit(sid, record, record.logEnd)
+      law(
+        record.agreed === this.model.entries.length,
+        'I1',
+        () =>
+          `s${sid} leads epoch ${epoch} with ${record.agreed} of ${this.model.entries.length} committed transactions`,
+      )
+    }
+    law(
+      record.currentEpoch === epoch,
+      'I9',
+      () => `s${sid} is established in ${epoch}, its file says ${record.currentEpoch}`,
+    )
+    this.checkDigest(sid, record.delivered, state)
+  }
+
+  epochSaved(sid: number, which: Epoch, epoch: number): void {
+    const record = this.record(sid)
+    if (which === 'accepted') record.acceptedEpoch = epoch
+    else record.currentEpoch = epoch
+    law(record.acceptedEpoch >= record.currentEpoch, 'I9', () => `s${sid}: currentEpoch passes acceptedEpoch`)
+  }
+
+  /** All that this member has logged up to `zxid` is committed, by its word. */
+  private commit(sid: number, record: Record, zxid: number): void {
+    const { entries } = this.model
+    for (let i = record.agreed; i < record.log.length && record.log[i]! <= zxid; i++) {
+      const logged = record.log[i]!
+      if (i < entries.length) {
+        law(
+          entries[i]!.zxid === logged,
+          'I3',
+          () => `s${sid} has ${zxidHex(logged)} where ${zxidHex(entries[i]!.zxid)} is committed`,
+        )
+      } else {
+        this.checkQuorum(sid, logged)
+        this.model.apply(this.proposals.get(logged)!)
+        this.onCommitted(logged)
+      }
+      record.agreed = i + 1
+    }
+  }
+
+  private checkQuorum(sid: number, zxid: number): void {
+    const holders = new Set<number>()
+    for (const [holder, record] of this.records) {
+      if (record.durable >= zxid && record.has(zxid)) holders.add(holder)
+    }
+    for (const quorum of this.quorums) {
+      law(
+        quorum.containsQuorum(holders),
+        'I1',
+        () =>
+          `s${sid} commits ${zxidHex(zxid)}, durable on ${[...holders].map((h) => `s${h}`).join(' ') || 'none'} only`,
+      )
+    }
+  }
+
+  private checkDigest(sid: number, zxid: number, state: StateMachine): void {
+    if (state.fuzzy) return
+    const digest = id64Hex(state.tree.digestHi, state.tree.digestLo)
+    const known = this.digests.get(zxid)
+    if (known === undefined) this.digests.set(zxid, digest)
+    else law(known === digest, 'I3', () => `s${sid} has digest ${digest} at ${zxidHex(zxid)}, another had ${known}`)
+  }
+}

@@ -1,0 +1,306 @@
+/**
+ * What goes wrong in a seeded run, and when. Each fault is drawn with the time it lasts; at the end of the plan all of
+ * them are over, and the ensemble has to go on by itself.
+ */
+
+import { bump } from './counts.ts'
+import type { Machine } from './machine.ts'
+import type { Random } from './random.ts'
+import type { World } from './world.ts'
+
+/** Ids of faults-and-security.md that a kind stands for. */
+const KINDS = {
+  kill: { weight: 10, ids: ['C4', 'C16'] },
+  killLeader: { weight: 10, ids: ['E1'] },
+  power: { weight: 10, ids: ['C2', 'C3', 'C13'] },
+  powerAll: { weight: 3, ids: ['C13'] },
+  crashTwice: { weight: 5, ids: ['C3', 'C7', 'C8', 'C14'] },
+  partition: { weight: 8, ids: ['N1'] },
+  oneWay: { weight: 6, ids: ['N2'] },
+  bridge: { weight: 4, ids: ['N2'] },
+  cutLeader: { weight: 6, ids: ['N1', 'E3'] },
+  pause: { weight: 6, ids: ['T2'] },
+  pauseLeader: { weight: 6, ids: ['T1'] },
+  pauseAll: { weight: 2, ids: ['T2'] },
+  pauseClient: { weight: 3, ids: ['T2', 'N3'] },
+  slowDisk: { weight: 5, ids: ['D3'] },
+  fullDisk: { weight: 3, ids: ['D1'] },
+  brokenDisk: { weight: 3, ids: ['D2', 'E5'] },
+  breakLinks: { weight: 6, ids: ['C11', 'N5'] },
+  halfClose: { weight: 4, ids: ['N3'] },
+  slowLink: { weight: 5, ids: ['N4'] },
+  wallJump: { weight: 3, ids: ['T3'] },
+  lateName: { weight: 3, ids: ['N8'] },
+  moveClients: { weight: 5, ids: ['S1', 'N6'] },
+} as const
+
+export type FaultKind = keyof typeof KINDS
+
+const SECOND_US = 1_000_000
+
+export class Faults {
+  private readonly world: World
+  private readonly random: Random
+  private readonly endUs: number
+  /** Those of this run, with their weights. */
+  private readonly weights: Partial<Record<FaultKind, number>>
+  private over: boolean
+
+  constructor(world: World, random: Random, endUs: number, only: readonly FaultKind[] | null = null) {
+    this.world = world
+    this.random = random
+    this.endUs = endUs
+    this.weights = {}
+    for (const kind of Object.keys(KINDS) as FaultKind[]) {
+      // Swarm testing: each run leaves out some kinds, so that the others come closer to each other.
+      const taken = only !== null ? only.includes(kind) : random.chance(0.6)
+      if (taken) this.weights[kind] = KINDS[kind].weight
+    }
+    if (Object.keys(this.weights).length === 0) this.weights.kill = 1
+    this.over = false
+  }
+
+  /** One fault after the other, `gapMs` apart on average. */
+  start(gapMs: number): void {
+    const next = (): void => {
+      const us = this.random.between(gapMs * 100, gapMs * 1900)
+      if (this.world.timeline.nowUs + us >= this.endUs) return
+      this.world.timeline.after(us, () => {
+        if (this.over) return
+        this.inject(this.random.weighted(this.weights))
+        next()
+      })
+    }
+    next()
+  }
+
+  inject(kind: FaultKind): void {
+    const { world } = this
+    bump(world.counts.faults, kind)
+    for (const id of KINDS[kind].ids) bump(world.counts.ids, id)
+    world.story.tell('', `fault: ${kind}`)
+    this.run(kind)
+    world.observer.leadership.look()
+  }
+
+  /** All faults end: everything is up, awake, connected, and disks are sound. */
+  heal(): void {
+    const { world } = this
+    this.over = true
+    world.story.tell('', 'all faults end')
+    world.fabric.mendAll()
+    world.fabric.names.clear()
+    for (const machine of world.machines.values()) {
+      machine.resume()
+      soundDisk(machine)
+      machine.start()
+    }
+    for (const client of world.clients) client.resume()
+    world.observer.leadership.look()
+  }
+
+  // ------------------------------------------------------------------ kinds
+
+  private run(kind: FaultKind): void {
+    const { random, world } = this
+    switch (kind) {
+      case 'kill':
+        this.kill(this.anyone())
+        return
+      case 'killLeader':
+        this.kill(this.leader())
+        return
+      case 'power':
+        this.power(random.chance(0.4) ? this.leader() : this.anyone())
+        return
+      case 'powerAll':
+        for (const machine of world.machines.values()) this.power(machine)
+        return
+      case 'crashTwice': {
+        const machine = this.anyone()
+        machine.powerOff()
+        this.later(this.draw(0.05, 1), () => {
+          machine.start()
+          // In the middle of recovery, or of the sync behind it.
+          this.later(random.between(100, random.pick([3000, 30_000, 300_000])), () => this.power(machine))
+        })
+        return
+      }
+      case 'partition': {
+        const side = this.shuffled()
+        const some = side.slice(0, random.between(1, side.length - 1))
+        this.cut(
+          some,
+          side.filter((machine) => !some.includes(machine)),
+          'both',
+          this.draw(0.3, 6),
+        )
+        return
+      }
+      case 'cutLeader': {
+        const leader = this.leader()
+        const others = [...world.machines.values()].filter((machine) => machine !== leader)
+        this.cut([leader], others, random.pick(['both', 'both', 'out', 'in']), this.draw(0.3, 6))
+        return
+      }
+      case 'oneWay': {
+        const [a, b] = this.shuffled()
+        this.cut([a!], [b!], 'out', this.draw(0.3, 6))
+        return
+      }
+      case 'bridge': {
+        // Two that do not see each other, and the rest, which sees both.
+        const [a, b] = this.shuffled()
+        this.cut([a!], [b!], 'both', this.draw(0.5, 6))
+        return
+      }
+      case 'pause':
+        this.pause(this.anyone(), random.pick([this.draw(0.05, 1), this.draw(0.5, 6)]))
+        return
+      case 'pauseLeader':
+        this.pause(this.leader(), random.pick([this.draw(0.05, 1), this.draw(0.5, 10)]))
+        return
+      case 'pauseAll': {
+        const us = this.draw(0.5, 5)
+        for (const machine of world.machines.values()) this.pause(machine, us)
+        return
+      }
+      case 'pauseClient': {
+        if (world.clients.length === 0) return
+        const client = random.pick(world.clients)
+        client.pause()
+        this.later(this.draw(0.5, 6), () => client.resume())
+        return
+      }
+      case 'slowDisk': {
+        const machine = this.anyone()
+        machine.disk.syncDelayUs = random.between(20_000, random.pick([100_000, 3_000_000]))
+        this.later(this.draw(0.5, 5), () => soundDisk(machine))
+        return
+      }
+      case 'fullDisk': {
+        const machine = this.anyone()
+        machine.disk.capacityBytes = machine.disk.usedBytes + random.int(2000)
+        this.later(this.draw(0.3, 4), () => {
+          soundDisk(machine)
+          this.restartLater(machine)
+        })
+        return
+      }
+      case 'brokenDisk': {
+        const machine = this.anyone()
+        const step = random.pick(['write', 'sync', 'rename', 'create'])
+        let left = 1
+        machine.disk.fault = (name) => (name === step && left-- > 0 ? 'EIO' : null)
+        this.later(this.draw(0.3, 3), () => {
+          soundDisk(machine)
+          this.restartLater(machine)
+        })
+        return
+      }
+      case 'breakLinks': {
+        const [a, b] = this.shuffled()
+        world.fabric.breakStreams(a!.name, b!.name)
+        return
+      }
+      case 'halfClose': {
+        const [a, b] = this.shuffled()
+        world.fabric.breakStreams(a!.name, b!.name, true)
+        return
+      }
+      case 'slowLink': {
+        const [a, b] = this.shuffled()
+        world.fabric.delay(a!.name, b!.name, random.between(5000, random.pick([20_000, 80_000, 500_000])))
+        this.later(this.draw(1, 6), () => world.fabric.delay(a!.name, b!.name, 0))
+        return
+      }
+      case 'wallJump': {
+        const machine = this.anyone()
+        machine.wallOffsetMs += random.pick([3_600_000, -3_600_000, 1000, -machine.wallOffsetMs])
+        return
+      }
+      case 'lateName': {
+        const machine = this.anyone()
+        world.fabric.names.set(machine.name, null)
+        this.later(this.draw(0.3, 4), () => world.fabric.names.delete(machine.name))
+        return
+      }
+      case 'moveClients':
+        for (const client of world.clients) if (random.chance(0.7)) client.move(null)
+        return
+    }
+  }
+
+  private kill(machine: Machine): void {
+    machine.kill()
+    this.restartLater(machine)
+  }
+
+  private power(machine: Machine): void {
+    machine.powerOff()
+    this.restartLater(machine)
+  }
+
+  private restartLater(machine: Machine): void {
+    this.later(this.random.chance(0.7) ? this.draw(0.05, 1.5) : this.draw(1, 8), () => machine.start())
+  }
+
+  private pause(machine: Machine, us: number): void {
+    machine.pause()
+    this.later(us, () => machine.resume())
+  }
+
+  private cut(these: readonly Machine[], those: readonly Machine[], way: 'both' | 'out' | 'in', us: number): void {
+    const { fabric } = this.world
+    const pairs: [string, string][] = []
+    for (const a of these) {
+      for (const b of those) {
+        if (way !== 'in') pairs.push([a.name, b.name])
+        if (way !== 'out') pairs.push([b.name, a.name])
+      }
+    }
+    for (const [from, to] of pairs) fabric.cut(from, to)
+    this.later(us, () => {
+      for (const [from, to] of pairs) fabric.mend(from, to)
+    })
+  }
+
+  private later(us: number, run: () => void): void {
+    this.world.timeline.after(us, () => {
+      if (this.over) return
+      run()
+      this.world.observer.leadership.look()
+    })
+  }
+
+  /** Seconds to µs, the shorter the likelier. */
+  private draw(lowSeconds: number, highSeconds: number): number {
+    const share = this.random.next() ** 2
+    return Math.floor((lowSeconds + (highSeconds - lowSeconds) * share) * SECOND_US)
+  }
+
+  private anyone(): Machine {
+    return this.random.pick([...this.world.machines.values()])
+  }
+
+  private leader(): Machine {
+    return this.world.leader() ?? this.anyone()
+  }
+
+  private shuffled(): Machine[] {
+    const machines = [...this.world.machines.values()]
+    for (let i = machines.length - 1; i > 0; i--) {
+      const j = this.random.int(i + 1)
+      const machine = machines[i]!
+      machines[i] = machines[j]!
+      machines[j] = machine
+    }
+    return machines
+  }
+}
+
+function soundDisk(machine: Machine): void {
+  machine.disk.syncDelayUs = 0
+  machine.disk.capacityBytes = Number.POSITIVE_INFINITY
+  machine.disk.fault = () => null
+}

@@ -1,0 +1,124 @@
+/** Hands what happens at the members to the checkers, and counts it. */
+
+import type { StateMachine } from '../../src/datatree/apply.ts'
+import { zxidHex } from '../../src/jute/zxid.ts'
+import type { Epoch, Quorum, Role, StartState } from '../../src/zab/types.ts'
+import { HistoryChecker } from './checkers/history.ts'
+import { LeadershipChecker } from './checkers/leadership.ts'
+import { bump, type Counts } from './counts.ts'
+import type { Machine } from './machine.ts'
+import type { Observer } from './observe.ts'
+import type { Story } from './story.ts'
+
+export interface JudgeOptions {
+  readonly tickMs: number
+  readonly syncLimitTicks: number
+  nowUs(): number
+  /** Those that this member could talk with, itself included; empty while it sleeps or is down. */
+  within(sid: number): ReadonlySet<number>
+}
+
+export class Judge implements Observer {
+  readonly history: HistoryChecker
+  readonly leadership: LeadershipChecker
+  /** The configuration in force: the newest that any member has seen committed. */
+  quorum: Quorum | null
+  /** Leaders as they were established. */
+  readonly leaders: { sid: number; epoch: number; atUs: number }[]
+  private readonly story: Story
+  private readonly counts: Counts
+  private readonly options: JudgeOptions
+  private readonly syncs: Map<number, string>
+
+  constructor(story: Story, counts: Counts, options: JudgeOptions) {
+    this.history = new HistoryChecker()
+    this.quorum = null
+    this.leaders = []
+    this.story = story
+    this.counts = counts
+    this.options = options
+    this.syncs = new Map()
+    const sight = {
+      nowUs: options.nowUs,
+      quorum: () => this.quorum,
+      within: options.within,
+    }
+    this.leadership = new LeadershipChecker(sight, options.tickMs, options.syncLimitTicks)
+  }
+
+  recovered(machine: Machine, start: StartState, state: StateMachine): void {
+    if (this.quorum === null) this.use(start.committed)
+    this.history.recovered(machine.sid, start, state)
+    this.leadership.look()
+  }
+
+  appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
+    this.history.appended(machine.sid, zxid, bytes)
+  }
+
+  durable(machine: Machine, zxid: number): void {
+    this.history.durable(machine.sid, zxid)
+  }
+
+  truncated(machine: Machine, zxid: number, state: StateMachine): void {
+    this.story.tell(machine.name, `truncated to ${zxidHex(zxid)}`)
+    this.history.truncated(machine.sid, zxid, state)
+  }
+
+  loaded(machine: Machine, zxid: number): void {
+    this.story.tell(machine.name, `has the leader's tree at ${zxidHex(zxid)}`)
+    this.history.loaded(machine.sid, zxid)
+  }
+
+  delivered(machine: Machine, zxid: number, bytes: Uint8Array, state: StateMachine): void {
+    this.story.mix(zxid)
+    this.history.delivered(machine.sid, zxid, bytes, state)
+  }
+
+  epochSaved(machine: Machine, which: Epoch, epoch: number): void {
+    this.history.epochSaved(machine.sid, which, epoch)
+  }
+
+  role(machine: Machine, role: Role): void {
+    this.history.role(machine.sid, role)
+    this.leadership.leadsNoMore(machine.sid)
+    this.syncs.set(machine.sid, 'diff')
+  }
+
+  syncing(machine: Machine, how: 'diff' | 'snap' | 'trunc'): void {
+    this.syncs.set(machine.sid, how)
+  }
+
+  established(machine: Machine, role: Role, leader: number, epoch: number): void {
+    this.story.tell(machine.name, `established: ${role}, leader s${leader}, epoch ${epoch}`)
+    this.history.established(machine.sid, role, epoch, machine.member!.state)
+    if (role === 'leading') {
+      this.counts.elections++
+      this.leaders.push({ sid: machine.sid, epoch, atUs: this.options.nowUs() })
+      this.leadership.leads(machine.sid)
+    } else {
+      bump(this.counts.syncs, this.syncs.get(machine.sid) ?? 'diff')
+    }
+  }
+
+  configured(machine: Machine, quorum: Quorum, committed: boolean): void {
+    this.story.tell(machine.name, `configuration ${zxidHex(quorum.version)} ${committed ? 'in force' : 'seen'}`)
+    if (committed && (this.quorum === null || quorum.version > this.quorum.version)) this.use(quorum)
+  }
+
+  answered(machine: Machine, type: number, err: number): void {
+    this.leadership.answered(machine.sid, type, err)
+  }
+
+  ended(machine: Machine): void {
+    this.history.ended(machine.sid)
+    this.leadership.leadsNoMore(machine.sid)
+    this.leadership.look()
+  }
+
+  private use(quorum: Quorum): void {
+    this.quorum = quorum
+    this.history.quorums = [quorum]
+    this.leadership.look()
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * One seed, one run: an ensemble and its clients in fair weather, then under faults, then healed. What must hold always
+ * is checked as it happens; at the end the ensemble must serve again within a bound, and agree to the last byte.
+ */
+
+import { Err } from '../../src/jute/codes.ts'
+import { checkMember } from './checkers/end.ts'
+import type { Client } from './client.ts'
+import type { Counts } from './counts.ts'
+import { Failure } from './failure.ts'
+import { type FaultKind, Faults } from './faults.ts'
+import { Random } from './random.ts'
+import { Workload } from './workload.ts'
+import { World } from './world.ts'
+
+export interface RunOptions {
+  keepStory: boolean
+  /** Only these kinds of faults; null: drawn. */
+  faults: readonly FaultKind[] | null
+}
+
+export interface RunResult {
+  seed: number
+  hash: string
+  counts: Counts
+  story: readonly string[]
+  failure: Failure | null
+}
+
+const SECOND_US = 1_000_000
+
+export async function runSeed(
+  seed: number,
+  options: RunOptions = { keepStory: false, faults: null },
+): Promise<RunResult> {
+  const random = new Random(seed).fork('plan')
+  const voters = random.pick([3, 3, 3, 5])
+  const world = new World({
+    seed,
+    voters,
+    observers: voters === 3 ? random.pick([0, 0, 1, 2]) : 0,
+    snapCount: random.pick([8, 20, 60, 1000]),
+    commitLogCount: random.pick([4, 15, 500]),
+    settings: [
+      // Long silences between notifications would only make the bound longer.
+      'fastleader.maxNotificationInterval=2000',
+      `snapshotSizeFactor=${random.pick([-1, 0, 0.33])}`,
+      `digest.enabled=true`,
+      ...(random.chance(0.1) ? ['forceSnapshotSync=true'] : []),
+      ...(random.chance(0.2) ? ['readonlymode.enabled=true'] : []),
+    ].join('\n'),
+    keepStory: options.keepStory,
+  })
+  let failure: Failure | null = null
+  try {
+    await play(world, random, options.faults)
+  } catch (err) {
+    if (!(err instanceof Failure)) throw err
+    failure = err
+  }
+  world.counts.virtualMs = world.timeline.nowUs / 1000
+  world.counts.happenings = world.timeline.count
+  world.counts.committed = world.model.entries.length
+  return { seed, hash: world.story.hash, counts: world.counts, story: world.story.lines, failure }
+}
+
+async function play(world: World, random: Random, only: readonly FaultKind[] | null): Promise<void> {
+  for (const machine of world.machines.values()) {
+    world.timeline.after(random.between(0, 300_000), () => machine.start())
+  }
+  await reach(world, 30, 'no leader in fair weather', () => world.leader() !== null)
+  const workload = new Workload(world, {
+    clients: random.between(2, 5),
+    depth: random.pick([1, 3, 8]),
+    thinkMs: random.pick([5, 20, 60]),
+    sessionTimeoutMs: random.pick([400, 1200, 4000]),
+  })
+  workload.start()
+  await world.run(world.timeline.nowUs + 0.5 * SECOND_US)
+  const lastsUs = random.between(3, 12) * SECOND_US
+  const faults = new Faults(world, random.fork('faults'), world.timeline.nowUs + lastsUs, only)
+  faults.start(random.pick([200, 600, 2000]))
+  await world.run(world.timeline.nowUs + lastsUs)
+  faults.heal()
+  await settle(world, workload)
+}
+
+/** I10, and the agreement of all members. */
+export async function settle(world: World, workload: Workload | null): Promise<void> {
+  const members = [...world.machines.values()]
+  await reach(world, 60, 'not all members are established', () => {
+    const leader = world.leader()?.member?.zab
+    return (
+      leader !== undefined &&
+      members.every((m) => m.member?.zab.established && m.member.zab.currentEpoch === leader.currentEpoch)
+    )
+  })
+  workload?.stop()
+  const left = new Set(world.clients)
+  for (const client of world.clients) finish(world, client, () => left.delete(client))
+  await reach(world, 60, 'a client cannot write', () => left.size === 0)
+  // Sessions that nobody holds end by themselves.
+  await reach(world, 30, 'a session that nobody holds does not expire', () => {
+    const held = new Set(world.clients.map((client) => client.session?.id))
+    return world.model.liveSessions().every((id) => held.has(id))
+  })
+  await reach(world, 10, 'a member does not deliver what is committed', () =>
+    members.every((machine) => world.observer.history.record(machine.sid).delivered === world.model.zxidLast),
+  )
+  for (const client of world.clients) {
+    const { session } = client
+    if (session === null) continue
+    const known = world.model.sessions.get(session.id)
+    if (known === undefined || known.closedZxid !== null) {
+      throw new Failure('safety', 'I7', `I7: ${client.machine} is served in ${session.id}, which is over`)
+    }
+  }
+  for (const machine of members) checkMember(machine, world.model)
+}
+
+/** A write and a sync, tried until they are answered. */
+function finish(world: World, client: Client, done: () => void): void {
+  let written = false
+  client.onReady = () => {
+    if (written || client.outstanding.some(({ operation }) => operation.op === 'sync')) return
+    client.ask({ op: 'setData', path: '/zz', data: null, version: -1 })
+    client.ask({ op: 'sync', path: '/' }, (reply) => {
+      if (reply === null || reply.err !== Err.ok) return
+      written = true
+      done()
+    })
+  }
+  if (client.state === 'open') world.timeline.after(1, () => client.input(() => client.onReady()))
+}
+
+async function reach(world: World, seconds: number, what: string, condition: () => boolean): Promise<void> {
+  const startUs = world.timeline.nowUs
+  if (await world.run(startUs + seconds * SECOND_US, condition)) return
+  const states = [...world.machines.values()].map((machine) => {
+    const zab = machine.member?.zab
+    return `${machine.name} ${zab === undefined ? 'down' : `${zab.role}${zab.established ? ' established' : ''} epoch ${zab.currentEpoch}`}`
+  })
+  const clients = world.clients.map((client) => `${client.machine} ${client.state}`)
+  throw new Failure('liveness', 'I10', `I10: after ${seconds} s, ${what}: ${states.join(', ')}; ${clients.join(', ')}`)
+}
