@@ -33,6 +33,8 @@ export interface HarnessOptions {
   localSessions?: boolean
   upgrading?: boolean
   reconfigEnabled?: boolean
+  /** Of the super user: `super:hash` for any password. */
+  superDigest?: string
   reconfig?: Reconfigurer
   /** Where the leader's epoch begins, or what else the tree has seen. */
   zxidLast?: number
@@ -161,7 +163,7 @@ export class Harness implements ConnectionHost {
     this.sessions = new Sessions(500, options.serverId ?? 1, 0, this.nowMs)
     const auth = new Auth(this.state.tree.acls, {
       skipACL: false,
-      superDigest: null,
+      superDigest: options.superDigest ?? null,
       digestAuthEnabled: true,
       digest: (text) => `${text.split(':')[0]}:hash`,
       aclBytesMax: 0xf_ffff,
