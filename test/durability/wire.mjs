@@ -14,6 +14,7 @@ export const op = {
   setData: 5,
   getACL: 6,
   setACL: 7,
+  sync: 9,
   ping: 11,
   getChildren2: 12,
   check: 13,
@@ -148,7 +149,7 @@ export class ConnectionLost extends Error {}
 export class WireClient {
   /**
    * Opens or re-attaches a session.
-   * @param {{port: number, timeoutMs?: number, sessionId?: bigint, password?: Buffer, lastZxid?: bigint, answerWithinMs?: number}} options
+   * @param {{port: number, host?: string, timeoutMs?: number, sessionId?: bigint, password?: Buffer, lastZxid?: bigint, answerWithinMs?: number}} options
    * @returns {Promise<WireClient>}
    */
   static connect(options) {
@@ -166,7 +167,7 @@ export class WireClient {
     this.received = Buffer.alloc(0)
     this.outgoing = []
     this.handshake = { resolve, reject }
-    this.socket = net.connect({ port: options.port, host: '127.0.0.1', noDelay: true })
+    this.socket = net.connect({ port: options.port, host: options.host ?? '127.0.0.1', noDelay: true })
     this.deadline = setTimeout(
       () => this.fail(new ConnectionLost('no answer to the connect request')),
       options.answerWithinMs ?? 10_000,
@@ -306,6 +307,10 @@ export class WireClient {
     return reply.err !== 0 ? { err: reply.err, zxid: reply.zxid } : { ...head(reply), stat: reply.body.stat() }
   }
 
+  async sync(path) {
+    return head(await this.request(op.sync, new Out().string(path).done()))
+  }
+
   async exists(path) {
     const reply = await this.request(op.exists, new Out().string(path).byte(0).done())
     return reply.err !== 0 ? head(reply) : { ...head(reply), stat: reply.body.stat() }
@@ -380,9 +385,9 @@ function failureOf(inp) {
 }
 
 /** Sends a four-letter word and returns the whole answer. */
-export function fourLetterWord(port, word, withinMs = 2_000) {
+export function fourLetterWord(port, word, withinMs = 2_000, host = '127.0.0.1') {
   return new Promise((resolve, reject) => {
-    const socket = net.connect({ port, host: '127.0.0.1' })
+    const socket = net.connect({ port, host })
     const chunks = []
     socket.setTimeout(withinMs, () => socket.destroy(new Error(`no answer to ${word} within ${withinMs} ms`)))
     socket.on('connect', () => socket.write(word))

@@ -24,6 +24,14 @@ export const versions = {
       'github.com/go-zookeeper/zk v1.0.4/go.mod h1:nOB03cncLtlp4t+UAkGSV+9beXP/akpekBwL+UX1Qcw=',
     ],
   },
+  porcupine: {
+    module: 'github.com/anishathalye/porcupine',
+    version: 'v1.3.1',
+    sums: [
+      'github.com/anishathalye/porcupine v1.3.1 h1:fBZ4/NGNPnIDdd6xNtrNk9/GiEQ0L4FO5+scINN+t0E=',
+      'github.com/anishathalye/porcupine v1.3.1/go.mod h1:WM0SsFjWNl2Y4BqHr/E/ll2yY1GY1jqn+W7Z/84Zoog=',
+    ],
+  },
   // The client and everything it pulls in.
   npm: { 'node-zookeeper-client': '1.1.3', underscore: '1.13.8', async: '3.2.6' },
 }
@@ -106,10 +114,18 @@ export async function fetchNodeClient() {
 }
 
 /** Lays out a Go module that requires the pinned client and vendors it. Returns the module's folder. */
-export async function fetchGoClient() {
-  const { module, version, sums } = versions.goZookeeper
+export function fetchGoClient() {
+  return fetchGoModule('go', versions.goZookeeper)
+}
+
+/** The same of the checker of histories. */
+export function fetchPorcupine() {
+  return fetchGoModule('porcupine', versions.porcupine)
+}
+
+async function fetchGoModule(name, { module, version, sums }) {
   const goMod = `module peer\n\ngo 1.21\n\nrequire ${module} ${version}\n`
-  return cached('go', version, goMod + sums.join(), async (tmp) => {
+  return cached(name, version, goMod + sums.join(), async (tmp) => {
     writeFileSync(join(tmp, 'go.mod'), goMod)
     writeFileSync(join(tmp, 'go.sum'), `${sums.join('\n')}\n`)
     writeFileSync(join(tmp, 'main.go'), `package main\n\nimport _ "${module}"\n\nfunc main() {}\n`)

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { javaServer } from '../../durability/peers.mjs'
 import { killServer, sleep, startServer, stopServer, tailOf } from '../../durability/process.mjs'
-import { fourLetterWord } from '../../durability/wire.mjs'
+import { fourLetterWord, WireClient } from '../../durability/wire.mjs'
 import { signalGroup } from '../process.mjs'
 import { choosePort } from '../server.mjs'
 
@@ -36,6 +36,14 @@ const BASE = {
   maxClientCnxns: 0,
   'admin.enableServer': false,
   '4lw.commands.whitelist': '*',
+}
+
+/** Where members are, and how they reach each other: here, directly. The fault tests have others. */
+export const LOOPBACK = {
+  hostOf: () => HOST,
+  wrap: (_sid, command) => command,
+  /** What `viewer` dials to reach `member`: host, quorum port and election port. */
+  endpoint: (member, _viewer) => `${HOST}:${member.quorumPort}:${member.electionPort}`,
 }
 
 export class Member {
@@ -69,10 +77,18 @@ export class Member {
     return this.process !== null && this.process.ended === null
   }
 
+  get host() {
+    return this.ensemble.network.hostOf(this.sid)
+  }
+
   /** Its line in a configuration, without `server.N=`; with its client port where that belongs to it. */
   get address() {
-    const client = this.ensemble.dynamic ? `;${HOST}:${this.port}` : ''
-    return `${HOST}:${this.quorumPort}:${this.electionPort}:${this.role}${client}`
+    return this.addressFor(this)
+  }
+
+  addressFor(viewer) {
+    const client = this.ensemble.dynamic ? `;${this.host}:${this.port}` : ''
+    return `${this.ensemble.network.endpoint(this, viewer)}:${this.role}${client}`
   }
 
   /** Written once: a member that takes part in reconfigurations rewrites it itself. */
@@ -81,9 +97,9 @@ export class Member {
     mkdirSync(this.dataDir, { recursive: true })
     writeFileSync(join(this.dataDir, 'myid'), `${this.sid}\n`)
     const lines = { ...BASE, dataDir: this.dataDir, ...this.ensemble.settings }
-    if (!this.ensemble.dynamic) Object.assign(lines, { clientPort: this.port, clientPortAddress: HOST })
+    if (!this.ensemble.dynamic) Object.assign(lines, { clientPort: this.port, clientPortAddress: this.host })
     if (this.role === 'observer') lines.peerType = 'observer'
-    for (const member of members) lines[`server.${member.sid}`] = member.address
+    for (const member of members) lines[`server.${member.sid}`] = member.addressFor(this)
     const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`)
     writeFileSync(this.configFile, text.join(''))
   }
@@ -92,7 +108,7 @@ export class Member {
     if (this.running) throw new Error(`member ${this.name} is running`)
     this.logOffset = existsSync(this.logFile) ? statSync(this.logFile).size : 0
     appendFileSync(this.logFile, '')
-    const command = this.ensemble.commands[this.kind]
+    const command = this.ensemble.network.wrap(this.sid, this.ensemble.commands[this.kind])
     this.process = startServer(command, this.configFile, { logFile: this.logFile, port: this.port })
   }
 
@@ -115,8 +131,17 @@ export class Member {
   /** 'leader', 'follower', 'observer', 'standalone', or '' while it does not serve. */
   async mode() {
     if (!this.running) return ''
-    const text = await fourLetterWord(this.port, 'srvr', 2000).catch(() => '')
-    return /^Mode: (\S+)/m.exec(text)?.[1] ?? ''
+    return /^Mode: (\S+)/m.exec(await this.ask('srvr'))?.[1] ?? ''
+  }
+
+  /** The answer to a four-letter word; empty where there is none. */
+  ask(word, withinMs = 2000) {
+    return fourLetterWord(this.port, word, withinMs, this.host).catch(() => '')
+  }
+
+  /** A session of a raw client. */
+  connect(options = {}) {
+    return WireClient.connect({ host: this.host, port: this.port, ...options })
   }
 
   /** What its log says since its last start. */
@@ -143,13 +168,15 @@ export class Ensemble {
   /**
    * @param {string} directory empty, of this ensemble
    * @param {{java: string, ours: string}} commands
-   * @param {{settings?: object, dynamic?: boolean}} options `dynamic`: the client ports stand in the server lines
+   * @param {{settings?: object, dynamic?: boolean, network?: object}} options `dynamic`: the client ports stand in the
+   *   server lines; `network`: as LOOPBACK
    */
-  constructor(directory, commands, { settings = {}, dynamic = false } = {}) {
+  constructor(directory, commands, { settings = {}, dynamic = false, network = LOOPBACK } = {}) {
     this.directory = directory
     this.commands = commands
     this.settings = settings
     this.dynamic = dynamic
+    this.network = network
     this.members = []
   }
 
@@ -182,7 +209,7 @@ export class Ensemble {
   }
 
   connectString(members = this.members) {
-    return members.map((member) => `${HOST}:${member.port}`).join(',')
+    return members.map((member) => `${member.host}:${member.port}`).join(',')
   }
 
   /** Starts these and waits until each of them serves under one leader; returns the leader. */

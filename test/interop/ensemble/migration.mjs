@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline, WireClient } from '../../durability/wire.mjs'
+import { pipeline } from '../../durability/wire.mjs'
 import { Ensemble, until } from './members.mjs'
 import { expectEqual } from './trees.mjs'
 
@@ -75,7 +75,7 @@ export async function expectOutcomes(ensemble, text) {
   }
   const known = new Map([...named('ok'), ...named('open')].map(([word, path, data]) => [path, { word, data }]))
   for (const member of ensemble.running) {
-    const client = await WireClient.connect({ port: member.port })
+    const client = await member.connect()
     await pipeline([...known], 32, async ([path, { word, data }]) => {
       const got = await client.getData(path)
       if (got.err !== 0 && word === 'ok')

@@ -2,7 +2,7 @@
  * Every mix of Java members and ours, each kind as leader: first start, sessions over all members, and members that
  * come back with a history that is too short by a little (DIFF), by much (SNAP), or too long (TRUNC).
  */
-import { fourLetterWord, pipeline, WireClient } from '../../durability/wire.mjs'
+import { pipeline } from '../../durability/wire.mjs'
 import { Ensemble, until } from './members.mjs'
 import { expectEqual } from './trees.mjs'
 
@@ -86,7 +86,7 @@ async function sessionMoves(ensemble, hands) {
   for (const member of [two, three, one]) {
     await hands.do('move', 'mover', ensemble.connectString([member]))
     await until('the client is on the other member', async () =>
-      (await fourLetterWord(member.port, 'cons')).includes(`sid=0x${session}`),
+      (await member.ask('cons')).includes(`sid=0x${session}`),
     )
     for (const client of ['mover', 'looker']) {
       const now = await hands.do('set', client, '/moves', `${client} ${version}`, version)
@@ -114,7 +114,7 @@ async function sessionMoves(ensemble, hands) {
 /** Kills the learner, writes at the leader, starts it again, and looks how it was brought up to date. */
 async function comesBack(ensemble, learner, leader, count, kind) {
   await learner.kill()
-  const client = await WireClient.connect({ port: leader.port, timeoutMs: SESSION_MS })
+  const client = await leader.connect({ timeoutMs: SESSION_MS })
   const home = `/back-${learner.sid}-${kind}`
   await ok(client.create(home, Buffer.from('home')))
   await pipeline(Array.from({ length: count }), 32, (_, i) => ok(client.create(`${home}/n${i}`, Buffer.from(`${i}`))))
@@ -138,8 +138,10 @@ function expectSync(learner, kind) {
 async function cutOldLeader(ensemble) {
   const old = ensemble.member(3)
   const [one, two] = ensemble.members
-  const client = await WireClient.connect({ port: old.port, timeoutMs: 60_000 })
-  await ok(client.create('/cut', Buffer.from('kept')))
+  const client = await old.connect({ timeoutMs: 60_000 })
+  const shared = `shared-${Math.random()}`
+  await ok(client.create('/cut', Buffer.from(shared)))
+  await until('everybody has logged what is to be kept', () => ensemble.members.every((m) => m.hasLogged(shared)))
   one.pause()
   two.pause()
   const secret = `secret-${Math.random()}`
@@ -151,7 +153,7 @@ async function cutOldLeader(ensemble) {
   if (leader !== two) throw new Error(`${leader.name} leads, ${two.name} was to`)
   await ensemble.start([3])
   expectSync(old, 'TRUNC')
-  const reader = await WireClient.connect({ port: old.port })
+  const reader = await old.connect()
   const { err } = await reader.exists('/cut/never')
   if (err === 0) throw new Error('the write that was never acknowledged is there')
   await ok(reader.exists('/cut'))

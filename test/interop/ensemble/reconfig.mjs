@@ -1,7 +1,6 @@
 /**
  * Changes of membership, asked for by the Java client: to a leader of either kind, with members of both.
  */
-import { fourLetterWord } from '../../durability/wire.mjs'
 import { superUser } from '../server.mjs'
 import { Ensemble, until } from './members.mjs'
 import { expectEqual } from './trees.mjs'
@@ -94,7 +93,7 @@ export async function checkReconfig(kinds, context) {
 
 async function answersCons(members, hands) {
   const session = await hands.do('id', 'admin')
-  const texts = await Promise.all(members.map((member) => fourLetterWord(member.port, 'cons').catch(() => '')))
+  const texts = await Promise.all(members.map((member) => member.ask('cons')))
   return texts.some((text) => text.includes(`sid=0x${session}`))
 }
 
@@ -136,7 +135,7 @@ async function expectConfig({ hands, ensemble }, members, without) {
   const version = got.split('\n').at(-1)
   await until(`all members have ${version}`, async () => {
     const settled = ensemble.running.filter((member) => !without.includes(String(member.sid)))
-    const texts = await Promise.all(settled.map((member) => fourLetterWord(member.port, 'conf').catch(() => '')))
+    const texts = await Promise.all(settled.map((member) => member.ask('conf')))
     return texts.every((text) => text.includes(version))
   })
 }

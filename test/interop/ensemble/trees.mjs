@@ -2,14 +2,14 @@
  * Are the members equal? By the digests that each lists for itself, and by everything a client can read from each.
  */
 import { createHash } from 'node:crypto'
-import { fourLetterWord, pipeline, WireClient } from '../../durability/wire.mjs'
+import { pipeline } from '../../durability/wire.mjs'
 import { until } from './members.mjs'
 
 const WIDTH = 32
 
 /** Reads a member's whole tree through a session of its own; lines sorted by path. */
 async function dump(member, passing) {
-  const client = await WireClient.connect({ port: member.port, timeoutMs: 30_000 })
+  const client = await member.connect()
   try {
     const lines = []
     await readBelow(client, '/', lines, passing)
@@ -34,7 +34,7 @@ async function readBelow(client, path, lines, passing) {
 
 /** zxid -> digest, of the newest transactions that the member keeps count of. */
 async function digests(member) {
-  const text = await fourLetterWord(member.port, 'hash')
+  const text = await member.ask('hash')
   const rows = text.matchAll(/^(?:0x)?([0-9a-f]+): (\S+)$/gm)
   return new Map([...rows].map((row) => [row[1], row[2]]))
 }
@@ -66,10 +66,10 @@ async function expectEqualDigests(members) {
 
 /** Every member stands at the same zxid: that of the end of a session, since an epoch alone is not told to all. */
 async function level(members) {
-  const client = await WireClient.connect({ port: members[0].port })
+  const client = await members[0].connect()
   await client.close()
   await until(`members ${members.map((m) => m.name).join(', ')} stand at one zxid`, async () => {
-    const texts = await Promise.all(members.map((member) => fourLetterWord(member.port, 'srvr').catch(() => '')))
+    const texts = await Promise.all(members.map((member) => member.ask('srvr')))
     const zxids = texts.map((text) => /^Zxid: (\S+)/m.exec(text)?.[1])
     return zxids[0] !== undefined && zxids.every((zxid) => zxid === zxids[0])
   })
