@@ -105,7 +105,10 @@ fi
 if [ -z "$ZOOPIDFILE" ]; then
   ZOOPIDFILE="$ZOO_DATADIR/zookeeper_server.pid"
 fi
-out_file="$ZOO_LOG_DIR/zookeeper-$USER-server-$HOSTNAME.out"
+# Members on one machine, each with a configuration of its own name, do not write over each other's output.
+config_name="$(basename "$ZOOCFG" .cfg)"
+if [ "$config_name" = zoo ]; then config_name=''; fi
+out_file="$ZOO_LOG_DIR/zookeeper-$USER-server-$HOSTNAME${config_name:+-$config_name}.out"
 
 # What the environment files set without exporting it.
 export SERVER_JVMFLAGS JVMFLAGS ZOO_LOG_LEVEL ZOO_LOG_FORMAT ZOO_LOG4J_PROP

@@ -4,6 +4,7 @@ import yargs from 'yargs'
 import { ExitCode } from '../server/running.ts'
 import { packageVersion } from '../server/version.ts'
 import { askCommand } from './ask.ts'
+import { ensembleCommand } from './ensemble.ts'
 import { ephemeralCommand } from './ephemeral.ts'
 import { startCommand } from './start.ts'
 import { versionText } from './version.ts'
@@ -21,7 +22,7 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
           .usage(
             '$0 start [zoo.cfg]\n' +
               '$0 start <port> <dataDir> [tickTime] [maxClientCnxns]\n' +
-              '$0 start --ephemeral [--port 2181]\n\n' +
+              '$0 start --ephemeral [--ensemble 3] [--port 2181]\n\n' +
               'Without a file: $ZOOCFGDIR/$ZOOCFG if ZOOCFGDIR is set, else ./conf/zoo.cfg, else ./zoo.cfg.',
           )
           .positional('words', { type: 'string', array: true, describe: 'configuration file, or port and dataDir' })
@@ -37,17 +38,29 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
             describe:
               'a throw-away server for tests: data in a temporary directory, gone at the end; prints its address',
           })
-          .option('port', { type: 'number', default: 0, describe: 'of an ephemeral server; 0 takes a free one' })
+          .option('ensemble', {
+            type: 'number',
+            implies: 'ephemeral',
+            describe: 'with --ephemeral: this many servers that form an ensemble; prints the addresses of all',
+          })
+          .option('port', {
+            type: 'number',
+            default: 0,
+            describe: 'of an ephemeral server, or of the first one of an ensemble; 0 takes free ones',
+          })
           .example('$0 start conf/zoo.cfg', 'what the file says')
           .example('$0 start 2181 ./data', 'port and directory, everything else by default')
           .example('$0 start --ephemeral', 'prints 127.0.0.1:<port> when it serves, ends when stdin closes')
+          .example('$0 start --ephemeral --ensemble 3', 'prints three addresses, comma separated, when all serve')
           .example('$0 start -Dzookeeper.snapCount=1000 zoo.cfg', 'a property that the file does not set'),
       async (args) => {
         const positional = (args.words ?? []).map(String)
         const definitions = (args.define ?? []).map((definition) => `-D${definition}`)
-        exitCode = args.ephemeral
-          ? await ephemeralCommand({ port: args.port, words: positional, definitions }, env)
-          : await startCommand({ words: positional, definitions }, env)
+        const { port, ensemble } = args
+        if (ensemble !== undefined)
+          exitCode = await ensembleCommand({ count: ensemble, port, words: positional, definitions }, env)
+        else if (args.ephemeral) exitCode = await ephemeralCommand({ port, words: positional, definitions }, env)
+        else exitCode = await startCommand({ words: positional, definitions }, env)
       },
     )
     .command(

@@ -18,7 +18,19 @@ export interface EphemeralWords {
   readonly definitions: readonly string[]
 }
 
-const HOST = '127.0.0.1'
+export const HOST = '127.0.0.1'
+
+/** Those of a test, whatever it starts. */
+export const TEST_SETTINGS: readonly string[] = [
+  'tickTime=500',
+  'minSessionTimeout=500',
+  'maxSessionTimeout=60000',
+  'maxClientCnxns=0',
+  'forceSync=no',
+  'preAllocSize=1024',
+  'extendedTypesEnabled=true',
+  '4lw.commands.whitelist=*',
+]
 
 export async function ephemeralCommand(start: EphemeralWords, env: Environment): Promise<number> {
   if (start.words.length > 0) {
@@ -49,14 +61,7 @@ function settingsFor(dataDir: string, port: number): string {
     `dataDir=${dataDir.replaceAll('\\', '\\\\')}`,
     `clientPort=${port}`,
     `clientPortAddress=${HOST}`,
-    'tickTime=500',
-    'minSessionTimeout=500',
-    'maxSessionTimeout=60000',
-    'maxClientCnxns=0',
-    'forceSync=no',
-    'preAllocSize=1024',
-    'extendedTypesEnabled=true',
-    '4lw.commands.whitelist=*',
+    ...TEST_SETTINGS,
   ].join('\n')
 }
 
@@ -64,7 +69,7 @@ function settingsFor(dataDir: string, port: number): string {
  * Settles when whoever holds the other end of stdin closes it. Nobody does on /dev/null or a file, where a background
  * job of a script finds its stdin: those never end the server.
  */
-function stdinClosed(): Promise<void> {
+export function stdinClosed(): Promise<void> {
   return new Promise((resolve) => {
     const stat = fstatSync(0)
     if (!stat.isFIFO() && !stat.isSocket() && !process.stdin.isTTY) return

@@ -1,9 +1,9 @@
 /**
  * Entry point of `zoowarden`.
  *
- * Plain starts (`start`, `start zoo.cfg`, `start port dataDir ...`, `start --ephemeral [--port N]`) are recognised here
- * and go straight to the server: loading yargs costs some 80 ms, as much as all the rest of a start. Everything else,
- * mistakes included, is yargs.
+ * Plain starts (`start`, `start zoo.cfg`, `start port dataDir ...`, `start --ephemeral [--port N]`, a member of an
+ * ephemeral ensemble) are recognised here and go straight to the server: loading yargs costs some 80 ms, as much as all
+ * the rest of a start. Everything else, mistakes included, is yargs.
  */
 
 import { ephemeralCommand } from './ephemeral.ts'
@@ -17,6 +17,10 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
   }
   const port = command === 'start' ? plainEphemeralPort(rest) : null
   if (port !== null) return ephemeralCommand({ port, words: [], definitions: [] }, env)
+  if (command === 'start' && rest.length === 2 && rest[0] === '--attached') {
+    const { memberCommand } = await import('./ensemble.ts')
+    return memberCommand(rest[1]!, env)
+  }
   const { runCommands } = await import('./commands.ts')
   return runCommands(words, env)
 }
