@@ -11,7 +11,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Ensemble, javaMember } from '../interop/ensemble/members.mjs'
+import { Ensemble, javaMember, withStory } from '../interop/ensemble/members.mjs'
 import { expectEqual } from '../interop/ensemble/trees.mjs'
 import { FaultClient } from './faults_client.mjs'
 import { History, LinearizabilityChecker } from './faults_history.mjs'
@@ -56,7 +56,7 @@ class Campaign {
     const work = join(this.directory, 'checker')
     mkdirSync(work)
     this.checker = await LinearizabilityChecker.start(work)
-    const command = args.server === 'java' ? await javaMember() : args.server
+    const command = args.server === 'java' ? await javaMember() : withStory(args.server)
     const kinds = SIDS.map(() => 'ours')
     this.ensemble = await Ensemble.of(this.directory, { ours: command }, kinds, {
       settings: SETTINGS,

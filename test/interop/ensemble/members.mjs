@@ -27,6 +27,11 @@ export async function javaMember() {
   return javaServer(`${flags} '-Dlogback.configurationFile=${logback}'`)
 }
 
+/** A command of our server, with the same lines in its log. */
+export function withStory(command) {
+  return `env ZOO_LOG_LEVEL=debug ${command}`
+}
+
 const BASE = {
   tickTime: 500,
   initLimit: 40,

@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
 import { Hands } from './hands.mjs'
-import { javaMember } from './members.mjs'
+import { javaMember, withStory } from './members.mjs'
 import { checkMigration } from './migration.mjs'
 import { checkMix, mixes } from './mixes.mjs'
 import { checkObservers } from './observers.mjs'
@@ -29,7 +29,7 @@ class PartFailed extends Error {}
 export async function runEnsembles(lib, options, report) {
   const directory = makeTempDir('ensemble')
   const java = await javaMember()
-  const commands = { java, ours: options.server === 'java' ? java : options.server }
+  const commands = { java, ours: options.server === 'java' ? java : withStory(options.server) }
   const wanted = process.env.ZW_ENSEMBLE_PART ?? ''
   let hands = null
   let count = 0
