@@ -49,6 +49,8 @@ interface Peer {
   owed: boolean
   /** Something was sent to it once, and may be lost if the connection breaks. */
   told: boolean
+  /** The last dial failed, and nothing was heard of it since. */
+  away: boolean
   /** Where it said that it is; used only if no configuration names it. */
   hint: readonly string[]
   pauseMs: number
@@ -137,6 +139,7 @@ export class Connections {
       return
     }
     peer.dialing = false
+    peer.away = false
     if (peer.link !== null) {
       this.out.close(link, 'connected already')
       return
@@ -155,8 +158,15 @@ export class Connections {
     const peer = this.peers.get(sid)
     if (peer === undefined) return
     peer.dialing = false
+    peer.away = true
     this.pause(peer)
     this.forget(peer)
+  }
+
+  /** There is no connection with it, and the last try to make one has failed. */
+  isAway(sid: Sid): boolean {
+    const peer = this.peers.get(sid)
+    return peer !== undefined && peer.link === null && !peer.dialing && peer.away
   }
 
   /** Bytes consumed. */
@@ -257,6 +267,7 @@ export class Connections {
   private use(peer: Peer, link: LinkId): void {
     if (peer.link !== null) this.close(peer.link, 'replaced by a newer connection')
     peer.link = link
+    peer.away = false
     this.byLink.set(link, peer)
     if (peer.owed || peer.told) this.pay(peer)
   }
@@ -320,6 +331,7 @@ export class Connections {
       dialing: false,
       owed: false,
       told: false,
+      away: false,
       hint: [],
       pauseMs: RETRY_MIN_MS,
       notBeforeMs: 0,

@@ -16,6 +16,7 @@
  *   - A server that may not vote for lack of history (zxid -1) is not made leader by what others remember of it.
  *   - Servers without a vote are answered once they ask, and again when a leader is found; they answer nobody. Between
  *     two Java servers this can go back and forth for ever.
+ *   - Nobody waits for better votes when all voters agree, or have refused a connection.
  *   - The timer for sending again is not put off by messages that come in.
  */
 
@@ -178,6 +179,7 @@ export class Election implements ElectionPort {
 
   onDialFailed(sid: Sid): void {
     this.connections.onDialFailed(sid)
+    if (this.doneAtMs !== Infinity && this.isUnanimous()) this.doneAtMs = this.out.nowMs()
   }
 
   onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
@@ -253,8 +255,22 @@ export class Election implements ElectionPort {
   /** With a quorum for our vote begins the silence in which a better one may still turn up. */
   private weigh(): void {
     const ours: Heard = { vote: this.proposal, state: 'looking', version: 0 }
-    const quorum = this.haveQuorum(this.votes, ours)
-    this.doneAtMs = quorum ? this.out.nowMs() + this.options.finalizeWaitMs : Infinity
+    if (!this.haveQuorum(this.votes, ours)) this.doneAtMs = Infinity
+    else this.doneAtMs = this.out.nowMs() + (this.isUnanimous() ? 0 : this.options.finalizeWaitMs)
+  }
+
+  /**
+   * Is there nobody left whose better vote is worth a wait? Every voter votes as we do, or cannot be reached: behind the
+   * death of a leader, who does not answer any more, the silence would be most of the time without one.
+   */
+  private isUnanimous(): boolean {
+    const ours: Heard = { vote: this.proposal, state: 'looking', version: 0 }
+    for (const sid of this.voters) {
+      const heard = this.votes.get(sid)
+      if (sid !== this.sid && !(heard !== undefined && agree(heard, ours)) && !this.connections.isAway(sid))
+        return false
+    }
+    return true
   }
 
   private finish(vote: Vote): void {
