@@ -46,8 +46,8 @@ export class LearnerFlow {
   }
 
   /**
-   * The write that the transaction at `off` answers, taken out of its session's queue; null where it answers nobody
-   * here. A late transaction of another connection may carry the same cxid: it must not overtake what is ahead.
+   * The write that the transaction at `off` answers, taken out of its session's queue (`forgetIdle` when it is applied);
+   * null where it answers nobody here. A late transaction of another connection may carry the same cxid: it must not overtake what is ahead.
    */
   match(buf: Uint8Array, off: number): Pending | null {
     const session = this.sessions.get(readInt(buf, off), readInt(buf, off + 4))
@@ -59,7 +59,6 @@ export class LearnerFlow {
     session.firstForwarded = first.nextForwarded
     if (session.firstForwarded === null) session.lastForwarded = null
     first.nextForwarded = null
-    this.forgetIdle(session)
     return first
   }
 
@@ -113,8 +112,9 @@ export class LearnerFlow {
 
   /** A session stays as long as it has a connection here, or requests on their way; a local one until it ends. */
   forgetIdle(session: Session): void {
-    if (session.firstForwarded !== null) return
-    if (session.closing || (session.client === null && !session.local)) this.sessions.remove(session.hi, session.lo)
+    const { hi, lo, closing, client, local } = session
+    if (session.firstForwarded !== null || this.sessions.get(hi, lo) !== session) return
+    if (closing || (client === null && !local)) this.sessions.remove(hi, lo)
   }
 
   // ------------------------------------------------------------------ connections that ask for a session

@@ -210,7 +210,7 @@ export class Pipeline {
     return !conn.closing && !this.shouldStop(conn)
   }
 
-  /** Why a request goes no further than here, whatever it says. */
+  /** Why a request goes no further than here, whatever it says. A session that has moved may still be closed, as in Java. */
   private refusal(session: Session, type: number): number {
     if (session.owner !== Owner.self && type !== OpCode.closeSession) return Err.sessionMoved
     if (!this.readOnly) return Err.ok
@@ -306,6 +306,7 @@ export class Pipeline {
     session.closing = true
     session.expired = true
     if (session.local) this.endLocal(session)
+    else if (this.flow !== null) this.forward(session, 0, OpCode.closeSession, NO_BYTES, null)
     else this.submitInternal(OpCode.closeSession, session.hi, session.lo, NO_BYTES)
   }
 
@@ -533,6 +534,7 @@ export class Pipeline {
     this.applying = null
     if (this.flow === null) this.prep.applied(zxid)
     if (pending === null) return
+    this.flow?.forgetIdle(pending.conn.session!)
     this.largeBytes -= pending.largeBytes
     const { conn } = pending
     assert(conn.head === pending, 'replies in order')

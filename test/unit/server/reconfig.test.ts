@@ -1,4 +1,7 @@
-/** Changes of the membership: the order of checks and the codes of 3.9.5, the transaction, and the answer. */
+/**
+ * Changes of the membership: the order of checks and the codes of 3.9.5, the transaction, and the answer. The codes in the
+ * tables are those that a live 3.9.5 gave to the same requests.
+ */
 
 import { describe, expect, it } from 'vitest'
 import { Err, OpCode } from '../../../src/jute/codes.ts'

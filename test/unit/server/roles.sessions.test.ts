@@ -312,6 +312,29 @@ describe('the life of a session', () => {
     expect(ensemble.learners[0]!.sessions.count).toBe(0)
   })
 
+  it('may be ended by an operator at any member: a learner asks its leader', () => {
+    const ensemble = new Ensemble()
+    const client = ensemble.client(0)
+    const { pipeline, sessions } = ensemble.learners[0]!
+    pipeline.closeSession(sessions.get(...client.sessionId)!)
+    expect(ensemble.up[0]).toMatchObject([{ type: OpCode.closeSession, cxid: 0, authinfo: null }])
+    ensemble.settle()
+    expect(client.closed).toMatch(/expired/)
+    for (const { state, sessions: known } of ensemble.all) expect([state.sessions.size, known.count]).toEqual([0, 0])
+  })
+
+  it('is over for the log of each member that served it, whoever ended it', () => {
+    const ensemble = new Ensemble()
+    const client = ensemble.client(0)
+    client.send(OpCode.closeSession)
+    ensemble.settle()
+    expect(ensemble.all.map(({ ended }) => ended)).toEqual([
+      [[...client.sessionId, false]],
+      [[...client.sessionId, false]],
+      [],
+    ])
+  })
+
   it('that is closing takes no more requests, whether they come before its end or behind it', () => {
     const ensemble = new Ensemble()
     const client = ensemble.client(0)

@@ -98,3 +98,35 @@ describe('expiry', () => {
     ])
   })
 })
+
+describe('sessions that the leader tracks', () => {
+  it('have no deadline here: neither expiry, nor a pause, nor a listing touches them', () => {
+    const sessions = new Sessions(TICK, 2, 0, 0)
+    const attached = sessions.attach(0x0300_0000, 1, 1000)
+    const own = sessions.createAttached(1000)
+    const local = sessions.create(1000, 0)
+    local.local = true
+    const upgraded = sessions.create(1000, 0)
+    upgraded.local = true
+    sessions.handOver(upgraded)
+    expect(sessions.countLocal()).toBe(1)
+    sessions.grantFullTimeouts(5000)
+    expect([...sessions.expiryMap().values()].flat()).toEqual([local])
+    expect(expired(sessions, 100_000)).toEqual([`${local.hi}:${local.lo}`])
+    expect([attached, own, upgraded].map((session) => session.closing)).toEqual([false, false, false])
+    expect(sessions.attach(0x0300_0000, 1, 3000)).toBe(attached)
+    expect(attached.timeoutMs).toBe(3000)
+  })
+
+  it('are numbered by the server that makes them, and it knows its own (also above 127)', () => {
+    const sessions = new Sessions(TICK, 200, 0, 0)
+    const first = sessions.createAttached(1000)
+    const second = sessions.create(1000, 0)
+    expect([sessions.isOwnId(first.hi), sessions.isOwnId(second.hi), sessions.isOwnId(0x0100_0000)]).toEqual([
+      true,
+      true,
+      false,
+    ])
+    expect(second.lo - first.lo).toBe(1)
+  })
+})
