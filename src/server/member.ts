@@ -220,6 +220,8 @@ export class Member implements NetworkSink {
   }
 
   onAccept(link: LinkId, kind: LinkKind): void {
+    // We listen before we have recovered. A connection nobody here knows of would look sound to the other side for ever.
+    if (!this.running) this.host.network.close(link, 'not ready yet')
     this.input(() => this.zab.onAccept(link, kind))
   }
 
