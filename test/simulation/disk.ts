@@ -33,6 +33,8 @@ interface Inode {
 interface Folder {
   live: Map<string, Inode>
   durable: Map<string, Inode>
+  /** `live` is not what `durable` is. */
+  changed: boolean
 }
 
 /** A call that was made and is not answered. */
@@ -120,6 +122,7 @@ export class SimDisk {
       }
       folder.live = files
       folder.durable = new Map(files)
+      folder.changed = false
     }
     const seen = new Set<Inode>()
     for (const folder of this.folders.values()) {
@@ -141,7 +144,7 @@ export class SimDisk {
     if (this.folders.has(path)) return
     const parent = dirname(path)
     if (parent !== path) this.makeFolder(parent)
-    this.folders.set(path, { live: new Map(), durable: new Map() })
+    this.folders.set(path, { live: new Map(), durable: new Map(), changed: false })
   }
 
   folderOf(path: string): Folder {
@@ -199,10 +202,11 @@ export class DiskPort implements Disk {
 
   create(path: string, got: Got<DiskFile>): void {
     this.step('create', path, got, () => {
-      const { live } = this.disk.folderOf(path)
-      if (live.has(nameOf(path))) throw systemError('EEXIST', path)
+      const folder = this.disk.folderOf(path)
+      if (folder.live.has(nameOf(path))) throw systemError('EEXIST', path)
       const inode = newInode()
-      live.set(nameOf(path), inode)
+      folder.live.set(nameOf(path), inode)
+      folder.changed = true
       return this.handle(inode, path)
     })
   }
@@ -280,6 +284,8 @@ export class DiskPort implements Disk {
       const target = this.disk.folderOf(to)
       source.live.delete(nameOf(from))
       target.live.set(nameOf(to), inode)
+      source.changed = true
+      target.changed = true
       // Under way when the process ended: it has happened, and nothing says that it is durable.
       if (this.gone) return
       syncNames(target)
@@ -290,7 +296,9 @@ export class DiskPort implements Disk {
   unlink(path: string, done: Done): void {
     this.step('unlink', path, forget(done), () => {
       this.disk.inode(path)
-      this.disk.folderOf(path).live.delete(nameOf(path))
+      const folder = this.disk.folderOf(path)
+      folder.live.delete(nameOf(path))
+      folder.changed = true
     })
   }
 
@@ -355,6 +363,8 @@ function forget(done: Done): Got<void> {
 }
 
 function syncNames(folder: Folder): void {
+  if (!folder.changed) return
+  folder.changed = false
   folder.durable = new Map(folder.live)
 }
 

@@ -19,6 +19,7 @@ const KINDS = {
   oneWay: { weight: 6, ids: ['N2'] },
   bridge: { weight: 4, ids: ['N2'] },
   cutLeader: { weight: 6, ids: ['N1', 'E3'] },
+  orphanTail: { weight: 8, ids: ['E3', 'C11', 'C14'] },
   pause: { weight: 6, ids: ['T2'] },
   pauseLeader: { weight: 6, ids: ['T1'] },
   pauseAll: { weight: 2, ids: ['T2'] },
@@ -143,6 +144,9 @@ export class Faults {
         this.cut([leader], others, random.pick(['both', 'both', 'out', 'in']), this.draw(0.3, 6))
         return
       }
+      case 'orphanTail':
+        this.orphanTail()
+        return
       case 'oneWay': {
         const [a, b] = this.shuffled()
         this.cut([a!], [b!], 'out', this.draw(0.3, 6))
@@ -229,6 +233,21 @@ export class Faults {
         for (const client of world.clients) if (random.chance(0.7)) client.move(null)
         return
     }
+  }
+
+  /** A leader goes on logging what nobody else hears of, and comes back when others have gone on without it. */
+  private orphanTail(): void {
+    const { random, world } = this
+    const leader = this.leader()
+    const others = [...world.machines.values()].filter((machine) => machine !== leader)
+    this.cut([leader], others, random.pick(['both', 'out']), this.draw(1.2, 4))
+    for (const client of world.clients) if (random.chance(0.5)) client.move(leader.name)
+    const how = random.pick(['stays', 'killed', 'power'])
+    if (how === 'stays') return
+    this.later(this.draw(0.1, 1), () => {
+      if (how === 'power') this.power(leader)
+      else this.kill(leader)
+    })
   }
 
   private kill(machine: Machine): void {

@@ -70,16 +70,16 @@ async function play(world: World, random: Random, only: readonly FaultKind[] | n
   }
   await reach(world, 30, 'no leader in fair weather', () => world.leader() !== null)
   const workload = new Workload(world, {
-    clients: random.between(2, 5),
+    clients: random.between(2, 4),
     depth: random.pick([1, 3, 8]),
-    thinkMs: random.pick([5, 20, 60]),
+    thinkMs: random.pick([20, 80, 250]),
     sessionTimeoutMs: random.pick([400, 1200, 4000]),
   })
   workload.start()
   await world.run(world.timeline.nowUs + 0.5 * SECOND_US)
-  const lastsUs = random.between(3, 12) * SECOND_US
+  const lastsUs = random.between(2, 8) * SECOND_US
   const faults = new Faults(world, random.fork('faults'), world.timeline.nowUs + lastsUs, only)
-  faults.start(random.pick([200, 600, 2000]))
+  faults.start(random.pick([150, 400, 1200]))
   await world.run(world.timeline.nowUs + lastsUs)
   faults.heal()
   await settle(world, workload)

@@ -167,20 +167,35 @@ export class HistoryChecker {
     if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
   }
 
+  /**
+   * A tree at `zxid` takes the place of what was there. A new leader's may hold what it has logged and nobody has
+   * committed yet: a zxid names a whole history, and that is the one of whoever has logged it.
+   */
   loaded(sid: number, zxid: number): void {
     const record = this.record(sid)
-    const index = this.model.indexAt(zxid)
-    const end = index < 0 ? 0 : this.model.entries[index]!.zxid
-    law(end === zxid || counterOf(zxid) === 0, 'I2', () => `s${sid} is given a tree at ${zxidHex(zxid)}, not committed`)
+    const { entries } = this.model
+    const committed = this.model.indexAt(zxid) + 1
+    let log = entries.slice(0, committed).map((entry) => entry.zxid)
+    if (counterOf(zxid) !== 0 && log.at(-1) !== zxid) {
+      const source = [...this.records.values()].find((other) => other.has(zxid))
+      law(source !== undefined, 'I2', () => `s${sid} is given a tree at ${zxidHex(zxid)}, which nobody has logged`)
+      log = source.log.slice(0, source.log.indexOf(zxid) + 1)
+    }
     law(
-      record.agreed <= index + 1,
+      record.agreed <= committed,
       'I1',
       () => `s${sid} is given a tree at ${zxidHex(zxid)} in the place of a longer committed history`,
     )
-    record.log = this.model.entries.slice(0, index + 1).map((entry) => entry.zxid)
-    record.agreed = record.log.length
-    record.durable = end
-    record.delivered = end
+    record.log = log
+    record.agreed = 0
+    while (
+      record.agreed < Math.min(log.length, entries.length) &&
+      log[record.agreed] === entries[record.agreed]!.zxid
+    ) {
+      record.agreed++
+    }
+    record.durable = record.logEnd
+    record.delivered = record.logEnd
   }
 
   delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine): void {
