@@ -23,8 +23,10 @@ export class CommitLog {
   /** The end of our log: an entry, or the snapshot behind which there is none. -1: nothing, and no right to vote. */
   zxidLogged: Zxid
   zxidDurable: Zxid
-  /** Where the tree stands. Beyond `zxidLogged` only on an observer that does not log (`deliverUnlogged`). */
+  /** Where the tree stands; of an established leader also the point where its epoch begins, an entry or not. */
   zxidDelivered: Zxid
+  /** The tree has what our log has not: on an observer that does not log. */
+  unlogged: boolean
   /** A zxid of our history from which on `entries` go on without a hole. */
   zxidReach: Zxid
   private entries: Proposal[]
@@ -40,6 +42,7 @@ export class CommitLog {
     this.zxidLogged = zxidLast
     this.zxidDurable = zxidLast
     this.zxidDelivered = zxidLast
+    this.unlogged = false
     const whole = withoutHole(proposals, zxidLast)
     this.entries = whole
     this.head = 0
@@ -82,6 +85,13 @@ export class CommitLog {
     assert(this.next === this.entries.length, 'something logged is not delivered')
     assert(zxid > this.zxidDelivered, 'delivered twice')
     this.zxidDelivered = zxid
+    this.unlogged = true
+  }
+
+  /** The server gives its tree the name of the epoch that begins here. */
+  beginEpoch(epochStart: Zxid): void {
+    assert(this.next === this.entries.length, 'something logged is not delivered')
+    if (epochStart > this.zxidDelivered) this.zxidDelivered = epochStart
   }
 
   /** The log was cut behind `zxid`, and the tree stands at `zxidDelivered`: lower, or rebuilt up to the cut. */
@@ -90,6 +100,7 @@ export class CommitLog {
     this.zxidLogged = zxid
     this.zxidDurable = zxid
     this.zxidDelivered = zxidDelivered
+    this.unlogged = false
     this.zxidReach = Math.min(this.zxidReach, zxid)
     this.next = this.indexAfter(zxidDelivered)
     this.deliveredBytes = 0
@@ -105,6 +116,7 @@ export class CommitLog {
     this.zxidLogged = zxid
     this.zxidDurable = zxid
     this.zxidDelivered = zxid
+    this.unlogged = false
     this.zxidReach = zxid
   }
 
@@ -175,10 +187,11 @@ export function hole(last: Zxid, zxid: Zxid): string {
   return `0x${zxidHex(zxid)} does not follow 0x${zxidHex(last)}`
 }
 
-/** The entries from behind the last hole on; none if they do not end at `zxidLast`. */
+/** The entries from behind the last hole on; none if they do not end at `zxidLast`, or at the epoch that begins there. */
 function withoutHole(proposals: readonly Proposal[], zxidLast: Zxid): Proposal[] {
   const count = proposals.length
-  if (count === 0 || proposals[count - 1]!.zxid !== zxidLast) return []
+  const end = count === 0 ? -1 : proposals[count - 1]!.zxid
+  if (end !== zxidLast && (end === -1 || end > zxidLast || counterOf(zxidLast) !== 0)) return []
   let first = count - 1
   while (first > 0 && follows(proposals[first - 1]!.zxid, proposals[first]!.zxid)) first--
   return proposals.slice(first)

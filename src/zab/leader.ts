@@ -74,6 +74,8 @@ export class Leader implements RoleCore {
   private mayCommit: boolean
   private nextPingMs: number
   private anonymous: Sid
+  /** Learners that the log on disk did not help: they get the tree. */
+  readonly needTree: Set<Sid>
 
   constructor(host: RoleHost) {
     this.host = host
@@ -100,6 +102,7 @@ export class Leader implements RoleCore {
     this.mayCommit = true
     this.nextPingMs = Number.POSITIVE_INFINITY
     this.anonymous = -1
+    this.needTree = new Set()
   }
 
   // --- discovery -----------------------------------------------------------------------------------------------------
@@ -251,6 +254,7 @@ export class Leader implements RoleCore {
     }
     this.rules = [{ from: epochStart, quorums: this.quorums() }]
     host.deliverTo(adopted)
+    host.log.beginEpoch(epochStart)
     host.works(this.epoch)
     for (const handler of this.handlers.values()) if (handler.state === 'acked') handler.sendUpToDate()
   }
@@ -481,11 +485,6 @@ export class Leader implements RoleCore {
 
   nowMs(): number {
     return this.host.out.nowMs()
-  }
-
-  /** The zxid at which our tree stands. */
-  get zxidTree(): Zxid {
-    return this.phase === 'broadcast' ? this.zxidCommitted : this.host.log.zxidDelivered
   }
 
   private quit(why: string): void {

@@ -290,12 +290,12 @@ export class Learner implements RoleCore {
         this.beginSync(host.log.zxidLogged)
         return
       case Packet.trunc:
-        if (zxid < 0 || zxid > host.log.zxidLogged) throw new ProtocolError(`TRUNC to 0x${zxidHex(zxid)}`, 4)
+        if (zxid < 0 || zxid >= host.log.zxidLogged) throw new ProtocolError(`TRUNC to 0x${zxidHex(zxid)}`, 4)
         host.out.trace(`TRUNC 0x${zxidHex(zxid)} from 0x${zxidHex(host.log.zxidLogged)}`)
         this.state = 'truncating'
         this.readDeadlineMs = NEVER
-        this.zxidCut = zxid
-        host.truncate(zxid)
+        this.zxidCut = this.cutFor(zxid)
+        host.truncate(this.zxidCut)
         return
       case Packet.snap:
         if (zxid < 0) throw new ProtocolError(`SNAP at 0x${zxidHex(zxid)}`, 4)
@@ -307,6 +307,15 @@ export class Learner implements RoleCore {
       default:
         throw new ProtocolError(`packet ${type} instead of DIFF, TRUNC or SNAP`, 0)
     }
+  }
+
+  /**
+   * The latest name for the place behind the entry at `zxid`: where the next entry begins an epoch, the point where that
+   * does. A snapshot that bears this name has nothing that is to go, and is needed if it is all that we have.
+   */
+  private cutFor(zxid: Zxid): Zxid {
+    const { log } = this.host
+    return zxid < log.zxidReach ? zxid : log.after(zxid)!.zxid - 1
   }
 
   private beginSync(zxid: Zxid): void {
@@ -384,7 +393,8 @@ export class Learner implements RoleCore {
   private enterWhenDurable(): void {
     if (this.entering || this.host.log.zxidDurable < this.zxidSynced) return
     this.entering = true
-    this.host.saveEpoch('current', this.epoch)
+    if (this.host.currentEpoch === this.epoch) this.ackNewLeader()
+    else this.host.saveEpoch('current', this.epoch)
   }
 
   private ackNewLeader(): void {

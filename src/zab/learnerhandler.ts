@@ -178,7 +178,11 @@ export class LearnerHandler {
     const { leader } = this
     this.state = 'syncing'
     this.leaseUntilMs = leader.nowMs() + leader.initMs + leader.syncMs
-    const plan = planSync(this.zxidPeer, leader.host.log, leader.zxidCommitted, leader.host.options)
+    const { forceSnapshotSync, txnLogSync } = leader.host.options
+    const plan = planSync(this.zxidPeer, leader.host.log, leader.zxidCommitted, {
+      forceSnapshotSync,
+      txnLogSync: txnLogSync && !leader.needTree.has(this.sid),
+    })
     leader.host.out.trace(
       `sync of ${this.sid} at 0x${zxidHex(this.zxidPeer)}: ${plan.kind}, committed 0x${zxidHex(leader.zxidCommitted)}`,
     )
@@ -244,17 +248,21 @@ export class LearnerHandler {
       this.askHistory(walk)
       return
     }
-    // The log on disk does not lead up to what is in memory. If nothing is said yet, the whole tree will do.
+    // The log on disk does not lead up to what is in memory: the whole tree will do, if not now then when it comes again.
     this.walk = null
-    if (walk.decided) leader.drop(this, 'its history on disk ends early')
-    else this.sendSnapshot()
+    if (!walk.decided) {
+      this.sendSnapshot()
+      return
+    }
+    leader.needTree.add(this.sid)
+    leader.drop(this, 'the log on disk has not all that it lacks')
   }
 
   private sendSnapshot(): void {
     const { leader } = this
     if (!this.takeTurn('snap')) return
     this.readDeadlineMs = Number.POSITIVE_INFINITY
-    const zxid = leader.zxidTree
+    const zxid = leader.host.log.zxidDelivered
     leader.sendPacket(this.link, Packet.snap, zxid, null)
     this.held = []
     this.goLive(zxid)
@@ -301,6 +309,7 @@ export class LearnerHandler {
   onSynced(): void {
     this.state = 'acked'
     this.syncKind = null
+    this.leader.needTree.delete(this.sid)
     this.readDeadlineMs = Number.POSITIVE_INFINITY
   }
 

@@ -167,7 +167,7 @@ export class Peer implements Zab, RoleHost {
   }
 
   private moveOn(): void {
-    if (this.log.zxidDelivered > this.log.zxidLogged) {
+    if (this.log.unlogged) {
       // An observer that does not log: the tree is taken back to where its log ends, and the two are one again.
       this.truncate(this.log.zxidLogged)
     } else if (this.wakeAtMs !== NEVER) {

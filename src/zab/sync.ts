@@ -43,13 +43,17 @@ export function planSync(p: Zxid, log: CommitLog, bound: Zxid, options: SyncOpti
   if (p === bound) return { kind: 'diff', zxid: p, from: p } // 2
   if (p > max) {
     // 3
-    return isEpochStart(p) ? { kind: 'diff', zxid: max, from: p } : { kind: 'trunc', zxid: max, from: max }
+    return isEpochStart(p) ? { kind: 'diff', zxid: max, from: p } : truncTo(max)
   }
   if (p < log.zxidReach) return options.txnLogSync ? { kind: 'disk' } : SNAP // 5
   if (log.has(p) || isEpochStart(p)) return { kind: 'diff', zxid: max, from: p } // 4
   if (epochOf(log.after(p)!.zxid) !== epochOf(p)) return SNAP
-  const before = log.lastUpTo(p)
-  return { kind: 'trunc', zxid: before, from: before }
+  return truncTo(log.lastUpTo(p))
+}
+
+/** Java cuts behind the first entry at or beyond the zxid: it must be one that exists, or an entry too much stays. */
+function truncTo(zxid: Zxid): SyncPlan {
+  return isEpochStart(zxid) ? SNAP : { kind: 'trunc', zxid, from: zxid }
 }
 
 export type WalkStep = 'skip' | 'diff' | 'trunc' | 'next' | 'gap'

@@ -1,0 +1,62 @@
+/** Random runs of a cluster: faults from a seed for a while, then none, and everything must come together again. */
+
+import type { Sid } from '../../../src/zab/types.ts'
+import { Cluster, TICK_MS } from './cluster.ts'
+
+export interface ChaosOptions {
+  seed: number
+  steps?: number
+}
+
+export function chaos({ seed, steps = 40 }: ChaosOptions): Cluster {
+  const voters = seed % 3 === 0 ? 5 : 3
+  const observers = seed % 4 === 1 ? 1 : 0
+  const cluster = new Cluster({
+    seed,
+    voters,
+    observers,
+    zab: { commitLogCount: seed % 2 === 0 ? 5 : 500, historyBytes: 120, observerSyncs: seed % 8 !== 1 },
+  })
+  const { random } = cluster
+  const sids = [...cluster.nodes.keys()]
+  const some = (): Sid => random.pick(sids)
+  const count = { writes: 0 }
+  const write = () => {
+    for (let i = random.below(8); i >= 0; i--) {
+      if (random.below(3) > 0) cluster.leader?.write(`w${count.writes++}`)
+      else forward(cluster, some(), `f${count.writes++}`)
+    }
+  }
+  cluster.startAll()
+  for (let step = 0; step < steps; step++) {
+    const dice = random.below(100)
+    if (dice < 40) write()
+    else if (dice < 50) cluster.node(some()).crash()
+    else if (dice < 55) cluster.leader?.crash()
+    else if (dice < 70) restartSome(cluster)
+    else if (dice < 76) cluster.partition([some()], sids, random.below(3) === 0)
+    else if (dice < 82) cluster.heal()
+    else if (dice < 90) cluster.cutLinks(some(), some(), random.pick(['election', 'learner'] as const))
+    else cluster.node(some()).snapshot()
+    cluster.run(random.below(random.below(4) === 0 ? 12 * TICK_MS : 60))
+  }
+  cluster.heal()
+  cluster.startAll()
+  cluster.settle(120_000)
+  const before = cluster.committed.length
+  cluster.leader!.write('last')
+  cluster.until('the last write', () => cluster.committed.length > before && cluster.isSettled())
+  return cluster
+}
+
+function restartSome(cluster: Cluster): void {
+  const down = [...cluster.nodes.values()].filter((node) => !node.up)
+  if (down.length > 0) cluster.random.pick(down).start()
+}
+
+export function forward(cluster: Cluster, sid: Sid, label: string): void {
+  const body = new TextEncoder().encode(label)
+  cluster
+    .node(sid)
+    .input((peer) => peer.forward({ sessionHi: 1, sessionLo: sid, cxid: 7, type: 1, body, authinfo: null }))
+}
