@@ -24,6 +24,8 @@ import {
 } from '../../../src/zab/types.ts'
 
 const DELAY_MS = 20
+/** How long a role is given to work. */
+const ROLE_MS = 2000
 
 /** A configuration as this test writes and reads it: voters, then observers, then the version. */
 export function quorumOf(voters: readonly Sid[], observers: readonly Sid[] = [], version = 0): Quorum {
@@ -94,6 +96,7 @@ export class Server implements ElectionOut, ElectionEvents {
   zxid = 0
   epoch = 0
   elected: Vote | null = null
+  electedMs = 0
   countElected = 0
   countDials = 0
   readonly seenLooking: Sid[] = []
@@ -134,6 +137,7 @@ export class Server implements ElectionOut, ElectionEvents {
 
   onElected(vote: Vote): void {
     this.elected = vote
+    this.electedMs = this.net.nowMs
     this.countElected++
     this.election.settle(this.role, vote)
   }
@@ -280,6 +284,30 @@ export class VoteNet {
       to.owner.ends.delete(to.link)
       to.owner.election.onClose(to.link)
     })
+  }
+
+  /**
+   * From now on roles do not last where they cannot: a learner whose leader does not lead, or cannot be reached, looks
+   * again after a while, and so does a leader that no quorum follows.
+   */
+  watchRoles(): void {
+    this.at(ROLE_MS, () => {
+      for (const server of [...this.servers.values()]) if (!this.canStay(server)) server.look()
+      this.watchRoles()
+    })
+  }
+
+  private canStay(server: Server): boolean {
+    if (server.elected === null || this.nowMs - server.electedMs < ROLE_MS) return true
+    if (server.role !== 'leading') return this.follows(server, server.elected.leader)
+    const followers = [...this.servers.values()].filter((other) => this.follows(other, server.sid))
+    return server.quorum.containsQuorum(new Set([server.sid, ...followers.map(({ sid }) => sid)]))
+  }
+
+  private follows(server: Server, sid: Sid): boolean {
+    const leader = this.servers.get(sid)
+    const works = !this.isDeaf(server.sid, sid) && !this.isDeaf(sid, server.sid)
+    return works && server.elected?.leader === sid && leader?.role === 'leading'
   }
 
   /** Runs until `done`, or until that many milliseconds have passed. Says which. */
