@@ -14,7 +14,7 @@ import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, later } from '../txnlog/disk.ts'
 import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
-import { LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
+import { forgetHistory, LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
 import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
 import { prepareFolders, type RecoverEvent, recover } from '../txnlog/recover.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
@@ -232,6 +232,7 @@ export class MemberStorage {
           this.snapDir,
         )
       }
+      await forgetHistory(this.disk, this.logDir, this.snapDir, zxid)
       this.log.restart(zxid)
       this.trigger.replayed(0)
       done()

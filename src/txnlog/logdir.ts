@@ -9,7 +9,7 @@
 import { join } from 'node:path'
 import { StorageError } from '../jute/errors.ts'
 import { JUTE_MAX_BUFFER } from '../jute/input.ts'
-import { type Zxid, zxidHex } from '../jute/zxid.ts'
+import { counterOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, type DiskFile, later, laterDone, removeIfThere } from './disk.ts'
 import { LOG_HEADER_BYTES, LogScanner, type LogTail, type OnLogEntry, RECORD_OVERHEAD_BYTES } from './logfile.ts'
 import { firstLogFor, type LogName, logNames, snapshotNames, zxidOfName } from './names.ts'
@@ -162,6 +162,8 @@ export class LogCursor {
  * shorter history at every step. 'uncovered', and nothing changed, where `zxid` is not in the history that would be
  * left: then only a snapshot from the leader helps. No log may be open for writing meanwhile; the caller reloads
  * memory afterwards.
+ *
+ * A zxid with counter 0 names the place where an epoch begins; no record has to bear it.
  */
 export async function truncateHistory(
   disk: Disk,
@@ -177,7 +179,7 @@ export async function truncateHistory(
   const keptLogs = logs.filter((log) => log.zxid <= zxid)
   const last = keptLogs.at(-1)
   const cut = last === undefined ? null : await findCut(disk, join(logDir, last.name), zxid, lengthMax)
-  if (cut?.zxidLast !== zxid && kept[0]!.zxid !== zxid) return 'uncovered'
+  if (cut?.zxidLast !== zxid && kept[0]!.zxid !== zxid && counterOf(zxid) !== 0) return 'uncovered'
 
   // Also names that only Java would take for a snapshot.
   const newer = snapFiles.filter((name) => zxidOfName(name, 'snapshot') > zxid)
@@ -190,6 +192,21 @@ export async function truncateHistory(
   }
   if (last !== undefined && cut !== null) await cutFile(disk, join(logDir, last.name), cut.offset)
   return 'ok'
+}
+
+/**
+ * Removes what is older than the snapshot at `zxid`, where that came from a leader and nothing newer is here: between
+ * it and what is in older files there may be transactions that we never had. Neither learners nor a recovery from an
+ * older snapshot may ever read across such a hole, and by zxids alone nobody would see it where an epoch begins there.
+ */
+export async function forgetHistory(disk: Disk, logDir: string, snapDir: string, zxid: Zxid): Promise<void> {
+  const snapFiles = await later<string[]>((got) => disk.list(snapDir, got))
+  const older = snapshotNames(snapFiles).filter((snapshot) => snapshot.zxid < zxid)
+  for (const { name } of older) await removeIfThere(disk, join(snapDir, name))
+  if (older.length > 0) await laterDone((done) => disk.syncDir(snapDir, done))
+  const logs = await listLogs(disk, logDir)
+  for (const { name } of logs) await removeIfThere(disk, join(logDir, name))
+  if (logs.length > 0) await laterDone((done) => disk.syncDir(logDir, done))
 }
 
 /** Shortens a file, durably. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../../src/txnlog/filestore.ts'
-import { truncateHistory } from '../../../src/txnlog/logdir.ts'
+import { forgetHistory, truncateHistory } from '../../../src/txnlog/logdir.ts'
 import { purge } from '../../../src/txnlog/purge.ts'
 import { logFileOf } from './entries.ts'
 import { MemDisk } from './memdisk.ts'
@@ -105,5 +105,31 @@ describe('truncation', () => {
     disk.unlink(join(VERSION_2, 'snapshot.0'), () => {})
     expect(await truncateHistory(disk, VERSION_2, VERSION_2, 3)).toBe('uncovered')
     expect(disk.names(VERSION_2)).toEqual(names.filter((name) => name !== 'snapshot.0'))
+  })
+
+  it('cuts where an epoch begins, though no record bears that zxid', async () => {
+    const disk = await grown()
+    const epoch = 2 ** 32
+    const state = (await recoverOn(disk)).state
+    state.zxidLast = epoch
+    await new FileSnapshotStore(disk, VERSION_2, SNAPSHOT_DEFAULTS).takeSnapshot(state)
+    disk.put(join(VERSION_2, `log.${hex(epoch + 1)}`), logFileOf([createTxn(epoch + 1, '/later')], 500))
+    for (const zxid of [5, 15, 25, 35, 45, 55, 0]) disk.unlink(join(VERSION_2, `snapshot.${hex(zxid)}`), () => {})
+    expect(await truncateHistory(disk, VERSION_2, VERSION_2, epoch)).toBe('ok')
+    const { zxidLast, state: left } = await recoverOn(disk)
+    expect(zxidLast).toBe(epoch)
+    expect(left.tree.nodeCount).toBe(4 + 60)
+  })
+})
+
+describe('a history that a leader has replaced', () => {
+  it('leaves nothing older behind, where a hole could be read across', async () => {
+    const disk = await grown()
+    const state = (await recoverOn(disk)).state
+    state.zxidLast = 2 ** 32
+    await new FileSnapshotStore(disk, VERSION_2, SNAPSHOT_DEFAULTS).takeSnapshot(state)
+    await forgetHistory(disk, VERSION_2, VERSION_2, 2 ** 32)
+    expect(disk.names(VERSION_2)).toEqual(['snapshot.100000000'])
+    expect((await recoverOn(disk)).zxidLast).toBe(2 ** 32)
   })
 })
