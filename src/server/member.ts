@@ -315,9 +315,9 @@ export class Member implements NetworkSink {
       this.storage.append(zxid, proposal)
     },
     truncate: (zxid) =>
-      this.storage.truncate(zxid, this.state, (state) => {
+      this.storage.truncate(zxid, this.state, (zxidLogged, state) => {
         if (state !== this.state) this.replaceState(state)
-        this.input(() => this.zab.onTruncated(zxid, state.zxidLast))
+        this.input(() => this.zab.onTruncated(zxidLogged, state.zxidLast))
       }),
     saveEpoch: (which, epoch) =>
       this.storage.saveEpoch(which, epoch, () => this.input(() => this.zab.onEpochSaved(which, epoch))),

@@ -203,19 +203,22 @@ export class MemberStorage {
 
   /**
    * Cuts the history behind `zxid`. `state` is the tree in use; where that has seen more, the answer has a new one,
-   * read from what is left.
+   * read from what is left. Where nothing would be left to begin from, all stays as it is, and the answer says so with
+   * the zxid at which the log ends still.
    */
-  truncate(zxid: Zxid, state: StateMachine, done: (state: StateMachine) => void): void {
+  truncate(zxid: Zxid, state: StateMachine, done: (zxid: Zxid, state: StateMachine) => void): void {
     this.enqueue(async () => {
       await this.leaveLog()
       if ((await truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax)) === 'uncovered') {
-        const text = `cannot cut the history behind zxid 0x${zxidHex(zxid)}: it is not in the log, or older than all snapshots`
-        throw new StorageError(text, this.logDir)
+        const fields = { zxid: zxidHex(zxid), logDir: this.logDir }
+        this.host.log('warn', fields, 'cannot cut the history there: it is not in the log, or older than all snapshots')
+        done(this.log.zxidLast, state)
+        return
       }
       let left = state
       if (state.zxidLast > zxid) left = (await this.recover()).recovered.state
       this.log.restart(zxid)
-      done(left)
+      done(zxid, left)
     })
   }
 

@@ -41,7 +41,7 @@ import {
   writeRevalidate,
   writeTouched,
 } from './packets.ts'
-import { PACKET_BYTES_MAX, quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
+import { NO_HISTORY, PACKET_BYTES_MAX, quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
 import type { Epoch, ForwardedRequest, LearnerView, LinkId, Proposal, Quorum, Sid } from './types.ts'
 import { TXN_RECONFIG, txnType } from './types.ts'
 
@@ -79,6 +79,8 @@ export class Learner implements RoleCore {
   private epoch: number
   /** Our currentEpoch before this epoch; -1 if we had accepted it before: no promise then. */
   private promise: number
+  /** We said that we have nothing: only a snapshot will do. */
+  private bare: boolean
   private zxidCut: Zxid
   /** What the leader sent behind TRUNC, while the log is being cut. */
   private waiting: QuorumPacket[]
@@ -111,6 +113,7 @@ export class Learner implements RoleCore {
     this.readDeadlineMs = NEVER
     this.epoch = 0
     this.promise = -1
+    this.bare = false
     this.zxidCut = 0
     this.waiting = []
     this.waitingBytes = 0
@@ -276,7 +279,9 @@ export class Learner implements RoleCore {
 
   private sendAckEpoch(): void {
     this.state = 'op'
-    this.send(Packet.ackEpoch, this.host.log.zxidLogged, writeAckEpoch(this.promise))
+    const { needTree, log } = this.host
+    this.bare = needTree && this.promise === -1
+    this.send(Packet.ackEpoch, this.bare ? NO_HISTORY : log.zxidLogged, writeAckEpoch(this.promise))
     this.listen()
   }
 
@@ -284,6 +289,7 @@ export class Learner implements RoleCore {
 
   private onOp({ type, zxid }: QuorumPacket): void {
     const { host } = this
+    if (this.bare && type !== Packet.snap) throw new ProtocolError(`packet ${type} instead of SNAP`, 0)
     switch (type) {
       case Packet.diff:
         host.out.trace(`DIFF 0x${zxidHex(zxid)} behind 0x${zxidHex(host.log.zxidLogged)}`)
@@ -327,6 +333,13 @@ export class Learner implements RoleCore {
 
   onTruncated(zxid: Zxid): void {
     if (this.state !== 'truncating') return
+    if (zxid > this.zxidCut) {
+      // What is to go is in our snapshots, and nothing older is left to begin from. (Java keeps such a tail for ever.)
+      this.host.needTree = true
+      this.ended = true
+      this.host.retry('our history cannot be cut: the tree of the leader is needed')
+      return
+    }
     // Our log ends even earlier: only the point where an epoch begins is a place without an entry.
     if (zxid < this.zxidCut && counterOf(this.zxidCut) !== 0) {
       this.leave('the log could not be cut where it had to')
@@ -351,7 +364,9 @@ export class Learner implements RoleCore {
   }
 
   onSnapshotLoaded(): void {
-    if (this.state === 'loading') this.beginSync(this.host.log.zxidLogged)
+    if (this.state !== 'loading') return
+    this.host.needTree = false
+    this.beginSync(this.host.log.zxidLogged)
   }
 
   private onSyncPacket(packet: QuorumPacket): void {

@@ -60,6 +60,7 @@ export class Peer implements Zab, RoleHost {
   acceptedEpoch: number
   currentEpoch: number
   vote: Vote
+  needTree: boolean
 
   private readonly election: ElectionPort
   private readonly electionLinks: Set<LinkId>
@@ -87,6 +88,7 @@ export class Peer implements Zab, RoleHost {
     this.acceptedEpoch = 0
     this.currentEpoch = 0
     this.vote = { leader: options.sid, zxid: -1, electionEpoch: 0, peerEpoch: 0 }
+    this.needTree = false
     this.electionLinks = new Set()
     this.stage = 'new'
     this.core = null
@@ -284,6 +286,11 @@ export class Peer implements Zab, RoleHost {
   leave(why: string): void {
     this.out.trace(`${this.role} ends: ${why}`)
     this.leaving = true
+  }
+
+  retry(why: string): void {
+    this.handover = true
+    this.leave(why)
   }
 
   // --- links ---------------------------------------------------------------------------------------------------------

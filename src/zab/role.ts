@@ -55,6 +55,10 @@ export interface RoleHost {
    * our leader has changed, and the role must be left.
    */
   activate(quorum: Quorum, designated: Sid | null, zxid: Zxid): boolean
+  /** Our log could not be cut as the leader wants: only its tree helps. See NO_HISTORY. */
+  needTree: boolean
+  /** As `leave`, but the same role with the same leader follows, without an election. */
+  retry(why: string): void
   /** The role works; the vote is raised to its epoch (ZOOKEEPER-1732). */
   works(epoch: number): void
   /** The role ends, at the latest with the current input. */
@@ -96,6 +100,12 @@ export interface RoleCore {
 export function learnerRole(quorum: Quorum, sid: Sid): Role {
   return quorum.isMember(sid) && !quorum.isVoter(sid) ? 'observing' : 'following'
 }
+
+/**
+ * What a learner that needs the whole tree says it has, as one without any data does: leaders answer with a snapshot. It
+ * says so only where it makes no promise for the epoch (any more), because leaders compare histories by it.
+ */
+export const NO_HISTORY = -1
 
 /** Bytes of one packet that are accepted; what Java's ensembles can be set to and still work with each other. */
 export const PACKET_BYTES_MAX = 64 * 1024 * 1024

@@ -163,7 +163,7 @@ export interface ZabOut {
   /**
    * Cuts our log behind `zxid` and removes newer snapshots; rebuilds the tree from disk if it has seen anything newer.
    * What was appended before is finished first, and nothing is appended until the answer: onTruncated, or the server
-   * ends.
+   * ends. Where the cut would go below all that we could begin from, nothing changes, and the answer says so.
    */
   truncate(zxid: Zxid): void
   /** Answered by onEpochSaved when it is durable; in order. */
@@ -260,7 +260,10 @@ export interface Zab {
   onClose(link: LinkId): void
 
   onDurable(zxid: Zxid): void
-  /** The log ends at `zxid`; `zxidDelivered` is where the tree stands (lower, if it had not to be rebuilt). */
+  /**
+   * The log ends at `zxid`, as asked for, or where it ended before; `zxidDelivered` is where the tree stands (lower, if
+   * it had not to be rebuilt).
+   */
   onTruncated(zxid: Zxid, zxidDelivered: Zxid): void
   onEpochSaved(which: Epoch, epoch: number): void
   /** 'gap': what `history` asked for is not there (any more), or too much. */

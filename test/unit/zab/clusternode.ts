@@ -270,7 +270,11 @@ export class Node implements ZabOut {
   }
 
   private finishTruncate(zxid: Zxid): void {
-    this.cluster.check(this.disk.base.zxid <= zxid, `${this.sid} cannot cut into its snapshot`)
+    if (this.disk.base.zxid > zxid) {
+      this.kinds.push('uncovered')
+      this.input((peer) => peer.onTruncated(this.zxidOnDisk(), this.tree.zxid))
+      return
+    }
     this.disk.log = this.disk.log.filter((proposal) => proposal.zxid <= zxid)
     const ends = this.zxidOnDisk()
     if (this.tree.zxid > ends) {
