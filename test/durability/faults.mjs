@@ -132,7 +132,9 @@ class Campaign {
   /** Members agree, and what they show is the end of a possible history. */
   async judge(history, keys) {
     try {
-      await expectEqual(this.ensemble.members)
+      // Behind relays no two members have the same addresses in their files.
+      const skip = this.network.name === 'relays' ? ['/zookeeper/config'] : []
+      await expectEqual(this.ensemble.members, (path) => skip.includes(path))
     } catch (error) {
       history.fail(`I3 ${error.message}`)
     }
