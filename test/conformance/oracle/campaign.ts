@@ -49,6 +49,7 @@ export interface Finding {
 }
 
 const SHRINK_LIMIT_MS = 90_000
+const PROGRESS_EVERY = 1000
 
 export class Campaign {
   readonly options: Options
@@ -87,11 +88,23 @@ export class Campaign {
       }
       // By profile, since a change of settings takes two fresh servers.
       for (const { name } of PROFILES) {
-        for (const one of seeds.get(name) ?? []) if (!this.finished) await this.one(make(one, name))
+        for (const one of seeds.get(name) ?? []) {
+          if (this.finished) break
+          await this.one(make(one, name))
+          this.progress()
+        }
       }
     } while (minutes > 0 && !this.finished)
     this.total.seeds.push([seed, next - 1])
     return this.summary()
+  }
+
+  /** So that who watches a long run sees that it runs. */
+  private progress(): void {
+    const { sequences } = this.total
+    if (sequences % PROGRESS_EVERY !== 0) return
+    const minutes = ((Date.now() - this.began) / 60_000).toFixed(1)
+    console.log(`${sequences} sequences after ${minutes} min, ${this.findings.length + this.unrepeated.length} found`)
   }
 
   /** A seed means the same sequence on the same settings whatever run it is part of, so that runs can be cut in pieces. */
