@@ -234,16 +234,12 @@ export class Fabric {
       near.sink = sink
       this.streams.add(near)
       this.streams.add(far)
+      // Nothing overtakes the answer that the connection is there.
+      far.lastAtUs = this.timeline.nowUs + this.drawDelay(machine, party.machine)
+      this.timeline.at(far.lastAtUs, () => party.input(() => done(near.closed ? null : near)))
       listener.party.input(() => {
         if (!far.closed) far.sink = listener.accept(far)
       })
-      // Nothing overtakes the answer that the connection is there.
-      far.lastAtUs = this.timeline.nowUs + this.drawDelay(machine, party.machine)
-      this.timeline.at(far.lastAtUs, () =>
-        party.input(() => {
-          if (!near.closed) done(near)
-        }),
-      )
     }
     this.timeline.after(this.drawDelay(party.machine, machine), attempt)
   }

@@ -166,7 +166,12 @@ export class Process implements Party, MemberHost {
     this.around = owner.around
     this.rng = owner.random.fork(`process ${owner.starts}`)
     this.disk = new DiskPort(owner.disk, (run) => this.input(run))
-    this.network = new MemberPort(this.around.fabric, this, () => this.want())
+    this.network = new MemberPort(
+      this.around.fabric,
+      this,
+      () => this.want(),
+      (text) => this.around.story.tell(this.machine, text),
+    )
     this.door = new Door(this.around.fabric, this, {
       nowMs: () => this.nowMs(),
       wallMs: () => this.wallMs(),

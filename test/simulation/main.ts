@@ -1,17 +1,20 @@
 /**
  * Seeded simulation of whole ensembles.
  *
- *   npm run simulate -- [--seed N] [--seeds K] [--story] [--faults KIND,...]
+ *   npm run simulate -- [--seed N] [--seeds K] [--story] [--faults KIND,...] [--scenario NAME]
+ *                       [--mutants | --mutant NAME] [--stop-after N] [--lines N]
  *
- * Exit code: 0 all held; 2 a crash, 3 no progress (liveness), 4 a broken law (safety). A failure prints its seed and its
- * story; the same seed tells the same story again.
+ * --mutant runs on a copy of the server with a deliberate fault, which some seed must find; --mutants does so with all.
+ * Exit code: 0 all held; 2 a crash, 3 no progress (liveness), 4 a broken law (safety). A failure prints its seed and the
+ * end of its story; the same seed tells the same story again.
  */
 
+import { cpSync, existsSync, rmSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Counts } from './counts.ts'
-import { EXIT_CODES } from './failure.ts'
-import type { FaultKind } from './faults.ts'
-import { type RunResult, runSeed } from './run.ts'
+import type { CampaignOptions } from './campaign.ts'
+import { apply, MUTANTS, shrinkPages } from './patches.ts'
 
 const { values } = parseArgs({
   options: {
@@ -19,37 +22,70 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1' },
     story: { type: 'boolean', default: false },
     faults: { type: 'string', default: '' },
+    mutant: { type: 'string', default: '' },
+    mutants: { type: 'boolean', default: false },
     'stop-after': { type: 'string', default: '1' },
     lines: { type: 'string', default: '120' },
   },
 })
 
-const STORY_LINES = Number(values.lines)
-const faults = values.faults === '' ? null : (values.faults.split(',') as FaultKind[])
+const MUTANT_SEEDS = 2000
 
-async function once(seed: number, keepStory: boolean): Promise<RunResult> {
-  return runSeed(seed, { keepStory, faults })
+/** The compiled copy: this file is compiled to <root>/test/simulation/main.js. */
+const built = resolve(fileURLToPath(import.meta.url), '../../..')
+const folder = resolve(built, '..')
+
+/** Runs on the copy in `root`. */
+async function campaign(root: string, options: Partial<CampaignOptions>): Promise<number> {
+  const url = pathToFileURL(resolve(root, 'test/simulation/campaign.js')).href
+  const { runCampaign } = (await import(url)) as typeof import('./campaign.ts')
+  return runCampaign({
+    seed: Number(values.seed),
+    seeds: Number(values.seeds),
+    story: values.story,
+    faults: values.faults,
+    stopAfter: Number(values['stop-after']),
+    lines: Number(values.lines),
+    ...options,
+  })
 }
 
-const totals = new Counts()
-const started = performance.now()
-const first = Number(values.seed)
-let code = 0
-let failed = 0
-for (let seed = first; seed < first + Number(values.seeds); seed++) {
-  const result = await once(seed, values.story)
-  totals.add(result.counts)
-  if (values.story) for (const line of result.story) console.log(line)
-  if (result.failure === null) continue
-  failed++
-  code = Math.max(code, EXIT_CODES[result.failure.kind])
-  const again = values.story ? result : await once(seed, true)
-  if (!values.story) for (const line of again.story.slice(-STORY_LINES)) console.log(line)
-  console.log(`seed ${seed}: ${result.failure.kind} failure: ${result.failure.message}`)
-  if (again.hash !== result.hash) console.log(`seed ${seed} told another story the second time: not deterministic`)
-  if (failed >= Number(values['stop-after'])) break
+/** A copy for this mutant; sources are compiled already. */
+function mutated(name: string): string {
+  const mutant = MUTANTS.find((each) => each.name === name)
+  if (mutant === undefined)
+    throw new Error(`no mutant ${name}; there are ${MUTANTS.map((each) => each.name).join(', ')}`)
+  const copy = resolve(folder, `.build-${name}`)
+  if (existsSync(copy)) rmSync(copy, { recursive: true })
+  cpSync(built, copy, { recursive: true })
+  apply(copy, mutant.patches)
+  return copy
 }
-for (const line of totals.lines()) console.log(line)
-const seconds = (performance.now() - started) / 1000
-console.log(`${totals.runs - failed} passed, ${failed} failed, ${(totals.runs / seconds).toFixed(1)} runs/s`)
+
+async function runMutants(): Promise<number> {
+  let missed = 0
+  for (const { name, what } of MUTANTS) {
+    const root = mutated(name)
+    const startMs = performance.now()
+    const code = await campaign(root, { seeds: MUTANT_SEEDS, stopAfter: 1, quiet: true })
+    rmSync(root, { recursive: true })
+    const seconds = ((performance.now() - startMs) / 1000).toFixed(0)
+    if (code === 0) missed++
+    console.log(`${code === 0 ? 'NOT FOUND' : 'found    '} ${name}: ${what} (${seconds} s)`)
+  }
+  console.log(`${MUTANTS.length - missed} passed, ${missed} failed`)
+  return missed
+}
+
+shrinkPages(built)
+let code: number
+if (values.mutants) {
+  code = (await runMutants()) === 0 ? 0 : 1
+} else if (values.mutant !== '') {
+  const root = mutated(values.mutant)
+  code = await campaign(root, values.seeds === '1' ? { seeds: MUTANT_SEEDS } : {})
+  rmSync(root, { recursive: true })
+} else {
+  code = await campaign(built, {})
+}
 process.exit(code)

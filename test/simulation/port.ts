@@ -35,16 +35,18 @@ export class MemberPort implements Network {
   private readonly fabric: Fabric
   private readonly party: Party
   private readonly want: () => void
+  private readonly tell: (text: string) => void
   private readonly links: Map<LinkId, Link>
   private dirty: Link[]
   private lastId: LinkId
   private stopped: boolean
 
-  constructor(fabric: Fabric, party: Party, want: () => void) {
+  constructor(fabric: Fabric, party: Party, want: () => void, tell: (text: string) => void) {
     this.sink = null
     this.fabric = fabric
     this.party = party
     this.want = want
+    this.tell = tell
     this.links = new Map()
     this.dirty = []
     this.lastId = 0
@@ -71,6 +73,7 @@ export class MemberPort implements Network {
   private listen(kind: LinkKind): void {
     this.fabric.listen(this.party, PORTS[kind], (stream) => {
       const link = this.add(stream, kind)
+      this.tell(`link ${link.id} from ${stream.other!.machine} (${kind})`)
       this.sink!.onAccept(link.id, kind)
       return this.sinkOf(link)
     })
@@ -85,8 +88,10 @@ export class MemberPort implements Network {
       if (answered || this.stopped) return
       if (link !== null) {
         answered = true
+        this.tell(`link ${link.id} to ${link.stream.other!.machine} (${kind})`)
         this.sink!.onOpen(link.id, sid, kind)
       } else if (left === 0) {
+        this.tell(`cannot connect to ${sid} (${kind})`)
         this.sink!.onDialFailed(sid, kind)
       }
     }
@@ -131,6 +136,7 @@ export class MemberPort implements Network {
 
   private onEnd(link: Link): void {
     if (!this.links.delete(link.id)) return
+    this.tell(`link ${link.id} is lost`)
     this.sink!.onClose(link.id)
   }
 
@@ -166,9 +172,10 @@ export class MemberPort implements Network {
     }
   }
 
-  close(id: LinkId, _why: string): void {
+  close(id: LinkId, why: string): void {
     const link = this.links.get(id)
     if (link === undefined) return
+    this.tell(`link ${id} closed: ${why}`)
     this.links.delete(id)
     link.stream.close()
   }
