@@ -57,7 +57,8 @@ type State =
   | 'acked'
   | 'live'
 
-const TRIES_MAX = 5
+/** Java: 5. We may have elected a Java leader while it still listens to its silence of 200 ms, its port closed. */
+const TRIES_MAX = 8
 const NEVER = Number.POSITIVE_INFINITY
 
 export class Learner implements RoleCore {
