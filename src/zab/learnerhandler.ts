@@ -230,13 +230,12 @@ export class LearnerHandler {
     this.leaseUntilMs = leader.nowMs() + leader.initMs + leader.syncMs
     let whole = state !== 'gap'
     for (const proposal of proposals) {
-      if (proposal.zxid > leader.zxidCommitted) break
+      if (!whole || proposal.zxid > leader.zxidCommitted) break
       const step = walk.step(proposal.zxid)
-      if (step === 'gap') whole = false
-      if (!whole) break
       if (step === 'diff') this.sendOp('diff', leader.host.log.lastUpTo(leader.zxidCommitted))
       if (step === 'trunc') this.sendOp('trunc', walk.zxidCut)
-      if (step !== 'skip' && proposal.zxid > this.zxidPeer) this.sendCommitted(proposal)
+      if (step === 'gap') whole = false
+      else if (step !== 'skip' && proposal.zxid > this.zxidPeer) this.sendCommitted(proposal)
     }
     if (whole && walk.decided && walk.zxidQueued >= leader.host.log.zxidReach) {
       this.walk = null

@@ -1,0 +1,671 @@
+import { describe, expect, it } from 'vitest'
+import type { Proposal, Sid } from '../../../src/zab/types.ts'
+import { configText, parse, proposalBytes } from './cluster.ts'
+import { EPOCH, entries, Lone, type LoneOptions, packet, TICK } from './lone.ts'
+
+/** Learners' links are 10 + sid. */
+const linkOf = (sid: Sid) => 10 + sid
+const long = (value: number) => BigInt.asUintN(64, BigInt(value)).toString(16).padStart(16, '0')
+const int = (value: number) => (value >>> 0).toString(16).padStart(8, '0')
+const ack = (epoch: number, counter: number) => packet('ACK', epoch * EPOCH + counter)
+
+function info(sid: Sid, accepted: number, kind = 'FOLLOWERINFO', configVersion = 0): Uint8Array {
+  return packet(kind, accepted * EPOCH, `${long(sid)} 00010000 ${long(configVersion)}`)
+}
+
+function ackEpoch(zxid: number, current: number): Uint8Array {
+  return packet('ACKEPOCH', zxid, int(current))
+}
+
+/** Server 3, elected, and waiting for followers. */
+function elected(options: LoneOptions = {}): Lone {
+  const lone = new Lone({ sid: 3, ...options })
+  lone.elect(3)
+  return lone
+}
+
+function join(lone: Lone, sid: Sid, accepted: number, kind = 'FOLLOWERINFO'): string[] {
+  lone.peer.onAccept(linkOf(sid), 'learner')
+  return lone.receive(linkOf(sid), info(sid, accepted, kind))
+}
+
+/** Server 3, leading epoch `epoch` with server 1, whose history is the same. */
+function leading(epoch: number, options: LoneOptions = {}): Lone {
+  const lone = elected(options)
+  const { zxidLogged } = lone.peer.log
+  join(lone, 1, epoch - 1)
+  lone.saved('accepted', epoch)
+  lone.receive(linkOf(1), ackEpoch(zxidLogged, epoch - 1))
+  lone.saved('current', epoch)
+  lone.peer.onSnapshotSent(linkOf(1)) // which only some are sent
+  lone.receive(linkOf(1), ack(epoch, 0))
+  lone.receive(linkOf(1), ack(epoch, 0)) // the one that answers UPTODATE
+  return lone
+}
+
+/** Server 3, leading epoch 1 of five servers with 1 and 2. */
+function leadingFive(): Lone {
+  const lone = elected({ voters: [1, 2, 3, 4, 5] })
+  for (const sid of [1, 2]) join(lone, sid, 0)
+  lone.saved('accepted', 1)
+  for (const sid of [1, 2]) lone.receive(linkOf(sid), ackEpoch(0, 0))
+  lone.saved('current', 1)
+  for (const sid of [1, 2]) lone.receive(linkOf(sid), ack(1, 0))
+  lone.take()
+  return lone
+}
+
+/** Server 2 joins a leader that is established, with its history at `zxid`; what it is sent, up to and with NEWLEADER. */
+function sync(lone: Lone, zxid: number, sid: Sid = 2, kind = 'FOLLOWERINFO'): string[] {
+  join(lone, sid, lone.peer.currentEpoch, kind)
+  return lone.receive(linkOf(sid), ackEpoch(zxid, -1))
+}
+
+function propose(lone: Lone, epoch: number, counter: number): string[] {
+  const [entry] = entries(epoch, counter, counter)
+  lone.peer.propose(entry!.zxid, entry!.bytes)
+  return lone.take()
+}
+
+const to = (sid: Sid, ...packets: string[]) => packets.map((text) => `send ${linkOf(sid)}: ${text}`)
+
+/** An entry as DIFF and the like send it. */
+const committed = (zxid: string) => [`PROPOSAL ${zxid} ${zxid}`, `COMMIT ${zxid}`]
+
+describe('discovery, at a leader', () => {
+  it('says in a first start what a leader of Java says', () => {
+    const lone = new Lone({ sid: 3 })
+    expect(lone.elect(3)).toEqual(['role leading 3'])
+    expect(join(lone, 1, 0)).toEqual(['save accepted 1'])
+    expect(lone.saved('accepted', 1)).toEqual(to(1, 'LEADERINFO 100000000 00010000'))
+    expect(lone.receive(linkOf(1), ackEpoch(0, 0))).toEqual(['save current 1'])
+    expect(lone.saved('current', 1)).toEqual(to(1, 'DIFF 0', 'NEWLEADER 100000000 version=0'))
+    expect(lone.receive(linkOf(1), ack(1, 0))).toEqual(['established leading 3 1', ...to(1, 'UPTODATE -1')])
+    expect(lone.receive(linkOf(1), ack(1, 0))).toEqual([])
+    expect(lone.looks.at(-1)).toBe('leading 3 1')
+  })
+
+  it('C7: tells nobody of an epoch before it is on disk, and asks for no history before currentEpoch is', () => {
+    const lone = elected()
+    expect(join(lone, 1, 0)).toEqual(['save accepted 1'])
+    expect(join(lone, 2, 0)).toEqual([])
+    expect(lone.saved('accepted', 1)).toEqual([
+      ...to(1, 'LEADERINFO 100000000 00010000'),
+      ...to(2, 'LEADERINFO 100000000 00010000'),
+    ])
+    expect(lone.receive(linkOf(1), ackEpoch(0, 0))).toEqual(['save current 1'])
+    expect(lone.receive(linkOf(2), ackEpoch(0, 0))).toEqual([])
+    expect(lone.saved('current', 1)).toHaveLength(4)
+  })
+
+  it('takes an epoch above all that it hears of, observers and itself included', () => {
+    const lone = elected({ observers: [4], start: { acceptedEpoch: 5 } })
+    expect(join(lone, 4, 8, 'OBSERVERINFO')).toEqual([])
+    expect(join(lone, 1, 3)).toEqual(['save accepted 9'])
+  })
+
+  it('E6: does not lead those whose history is newer, by epoch and then by zxid', () => {
+    const lone = elected({ voters: [1, 2, 3, 4, 5], proposals: entries(4, 1, 3) })
+    join(lone, 1, 4)
+    expect(join(lone, 2, 4)).toEqual(['save accepted 5'])
+    lone.saved('accepted', 5)
+    expect(lone.receive(linkOf(1), ackEpoch(4 * EPOCH + 4, 4))).toEqual([`close ${linkOf(1)}`])
+    expect(lone.receive(linkOf(2), ackEpoch(1, 5))).toEqual([`close ${linkOf(2)}`])
+    for (const sid of [4, 5]) join(lone, sid, 4)
+    expect(lone.receive(linkOf(4), ackEpoch(3 * EPOCH + 9, 3))).toEqual([])
+    expect(lone.receive(linkOf(5), ackEpoch(4 * EPOCH + 3, 4))).toEqual(['save current 5'])
+  })
+
+  it('counts no promise of those that have none to give: accepted before, without data, or without a vote', () => {
+    const lone = elected({ voters: [1, 2, 3], observers: [4] })
+    join(lone, 1, 0)
+    lone.saved('accepted', 1)
+    for (const sid of [4, 9]) join(lone, sid, 0, sid === 4 ? 'OBSERVERINFO' : 'FOLLOWERINFO')
+    expect(lone.receive(linkOf(4), ackEpoch(0, 0))).toEqual([])
+    expect(lone.receive(linkOf(9), ackEpoch(0, 0))).toEqual([])
+    expect(lone.receive(linkOf(1), ackEpoch(0, -1))).toEqual([])
+    join(lone, 2, 0)
+    expect(lone.receive(linkOf(2), ackEpoch(-1, 0))).toEqual([])
+  })
+
+  it('gives up after initLimit in each of its phases', () => {
+    const lone = elected()
+    expect(lone.pass(10 * TICK - 1)).toEqual([])
+    expect(lone.pass(1)).toEqual(['role looking', 'look 0 0'])
+    lone.elect(3)
+    lone.pass(9 * TICK)
+    join(lone, 1, 0)
+    lone.saved('accepted', 1)
+    expect(lone.pass(10 * TICK)).toContain('role looking')
+    lone.elect(3)
+    join(lone, 2, 1)
+    lone.saved('accepted', 2)
+    lone.receive(linkOf(2), ackEpoch(0, 1))
+    lone.saved('current', 2)
+    expect(lone.pass(10 * TICK)).toContain('role looking')
+  })
+
+  it('gives up early, if so configured, when a voter looks again', () => {
+    const lone = elected({ zab: { epochWaitMs: 1000 } })
+    lone.pass(1000)
+    lone.events!.onLooking!(1)
+    expect(lone.sleep(0)).toEqual([])
+    lone.pass(1)
+    lone.events!.onLooking!(1)
+    expect(lone.sleep(0)).toEqual(['role looking', 'look 0 0'])
+  })
+
+  it('X: drops what is no learner of this ensemble: nonsense, its own id, a later configuration, an impossible epoch', () => {
+    const strange = [
+      packet('ACK', 0),
+      info(3, 0),
+      info(1, 0, 'FOLLOWERINFO', 1),
+      info(1, 2 ** 21 - 1),
+      packet('FOLLOWERINFO', 0, `${long(1)} 00000001`),
+    ]
+    for (const first of strange) {
+      const lone = elected()
+      lone.peer.onAccept(20, 'learner')
+      expect(lone.receive(20, first)).toEqual(['close 20'])
+    }
+    const lone = elected()
+    lone.peer.onAccept(20, 'learner')
+    expect(() => lone.receive(20, packet('FOLLOWERINFO', 0, new Uint8Array(2000)))).not.toThrow()
+    expect(lone.peer.learners()).toEqual([])
+  })
+
+  it('drops a link on which nothing is said, and an older one of a learner that comes anew', () => {
+    const lone = leading(1)
+    lone.peer.onAccept(20, 'learner')
+    for (let i = 0; i < 10; i++) {
+      expect(lone.take()).toEqual([])
+      lone.pass(TICK - 1)
+      lone.receive(linkOf(1), packet('PING', 0, ''))
+    }
+    lone.receive(linkOf(1), packet('PING', 0, ''))
+    expect(lone.pass(10)).toContain('close 20')
+    lone.peer.onAccept(21, 'learner')
+    expect(lone.receive(21, info(1, 1))).toEqual([
+      `close ${linkOf(1)}`,
+      `gone ${linkOf(1)} of 1`,
+      'send 21: LEADERINFO 100000000 00010000',
+    ])
+  })
+
+  it('limits links that do not say who they are', () => {
+    const lone = elected()
+    for (let link = 100; link < 356; link++) lone.peer.onAccept(link, 'learner')
+    expect(lone.take()).toEqual([])
+    lone.peer.onAccept(356, 'learner')
+    expect(lone.take()).toEqual(['close 356'])
+  })
+})
+
+describe('synchronisation, at a leader', () => {
+  const history: readonly Proposal[] = entries(1, 1, 0x1b)
+
+  it('E2: DIFF for one that is a little behind, as in the trace from Java', () => {
+    const lone = leading(2, { proposals: history })
+    expect(sync(lone, EPOCH + 0x19)).toEqual(
+      to(2, 'DIFF 10000001b', ...committed('10000001a'), ...committed('10000001b'), 'NEWLEADER 200000000 version=0'),
+    )
+  })
+
+  it('E2: an empty DIFF for one that has all, under either name of the place', () => {
+    for (const zxid of [EPOCH + 0x1b, 2 * EPOCH]) {
+      const lone = leading(2, { proposals: history })
+      expect(sync(lone, zxid).map((line) => line.split(' ').slice(2, 3)[0])).toEqual(['DIFF', 'NEWLEADER'])
+    }
+  })
+
+  it('E3: TRUNC for one that has more', () => {
+    const lone = leading(2, { proposals: history })
+    expect(sync(lone, EPOCH + 0x1e)).toEqual(to(2, 'TRUNC 10000001b', 'NEWLEADER 200000000 version=0'))
+  })
+
+  it('E3: TRUNC also back into an earlier epoch, if nothing of the later one is left', () => {
+    const lone = leading(3, { proposals: history })
+    expect(lone.peer.established).toBe(false) // 1 says that it was in epoch 2, and has a newer history by that
+    const other = leading(3, { proposals: history, start: { acceptedEpoch: 2, currentEpoch: 2 } })
+    expect(sync(other, 2 * EPOCH + 3)).toEqual(to(2, 'TRUNC 10000001b', 'NEWLEADER 300000000 version=0'))
+  })
+
+  it('E2, E3: TRUNC, and then again what is only proposed, for one that had logged it', () => {
+    const lone = leading(2, { proposals: history })
+    propose(lone, 2, 1)
+    lone.receive(linkOf(1), ack(2, 1))
+    lone.durable(2 * EPOCH + 1)
+    propose(lone, 2, 2)
+    expect(sync(lone, 2 * EPOCH + 2)).toEqual(
+      to(2, 'TRUNC 200000001', 'PROPOSAL 200000002 200000002', 'NEWLEADER 200000000 version=0'),
+    )
+  })
+
+  it('E3: the tree for one that has something else where later epochs follow, as Java', () => {
+    const lone = leading(3, { proposals: [...entries(1, 1, 4), ...entries(2, 1, 2)] })
+    expect(sync(lone, EPOCH + 6)).toEqual([...to(2, 'SNAP 300000000'), 'snapshot 12 at 300000000'])
+  })
+
+  it('sends what it has logged and not delivered as committed, ahead of NEWLEADER, and delivers it when a quorum has it', () => {
+    const lone = leading(1)
+    propose(lone, 1, 1)
+    lone.durable(EPOCH + 1)
+    lone.peer.onClose(linkOf(1))
+    lone.take()
+    expect(lone.pass(6 * TICK)).toContain('look 100000001 1')
+    lone.elect(3)
+    join(lone, 2, 1)
+    lone.saved('accepted', 2)
+    lone.receive(linkOf(2), ackEpoch(0, 1))
+    expect(lone.saved('current', 2)).toEqual(
+      to(2, 'DIFF 100000001', ...committed('100000001'), 'NEWLEADER 200000000 version=0'),
+    )
+    expect(lone.receive(linkOf(2), ack(2, 0))).toEqual([
+      'deliver 100000001',
+      'established leading 3 2',
+      ...to(2, 'UPTODATE -1'),
+    ])
+  })
+
+  it('sends a learner that comes late what is under way as proposed only, and commits it when it is', () => {
+    const lone = leading(1)
+    propose(lone, 1, 1)
+    expect(sync(lone, 0)).toEqual(to(2, 'DIFF 0', 'PROPOSAL 100000001 100000001', 'NEWLEADER 100000000 version=0'))
+    lone.durable(EPOCH + 1)
+    lone.take()
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([
+      ...to(1, 'COMMIT 100000001'),
+      ...to(2, 'COMMIT 100000001'),
+      'deliver 100000001',
+    ])
+    expect(lone.receive(linkOf(2), ack(1, 0))).toEqual(to(2, 'UPTODATE -1'))
+  })
+
+  it('forgets what a learner has acknowledged when its link is gone: it is truncated when it comes again', () => {
+    const lone = leadingFive()
+    propose(lone, 1, 1)
+    lone.durable(EPOCH + 1)
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([])
+    lone.peer.onClose(linkOf(1))
+    lone.take()
+    expect(lone.receive(linkOf(2), ack(1, 1))).toEqual([])
+    expect(sync(lone, EPOCH + 1, 1)).toEqual([...to(1, 'SNAP 100000000'), `snapshot ${linkOf(1)} at 100000000`])
+  })
+
+  it('holds back live traffic while a snapshot streams, then sends it ahead of NEWLEADER', () => {
+    const lone = leading(2, { proposals: history, zab: { forceSnapshotSync: true } })
+    expect(sync(lone, 0)).toEqual([...to(2, 'SNAP 200000000'), 'snapshot 12 at 200000000'])
+    expect(propose(lone, 2, 1)).toEqual([...to(1, 'PROPOSAL 200000001 200000001'), 'append 200000001'])
+    lone.durable(2 * EPOCH + 1)
+    expect(lone.receive(linkOf(1), ack(2, 1))).toEqual([...to(1, 'COMMIT 200000001'), 'deliver 200000001'])
+    lone.peer.onSnapshotSent(linkOf(2))
+    expect(lone.take()).toEqual(to(2, ...committed('200000001'), 'NEWLEADER 200000000 version=0'))
+  })
+
+  it('drops a learner for which too much is held back', () => {
+    const lone = leading(1, { zab: { forceSnapshotSync: true, heldBytesMax: 150 } })
+    sync(lone, 0)
+    propose(lone, 1, 1)
+    expect(propose(lone, 1, 2)).toContain(`close ${linkOf(2)}`)
+  })
+
+  describe('from the log on disk', () => {
+    const recent = [...entries(1, 8, 9), ...entries(2, 1, 2)]
+
+    it('E2: sends pieces of it, then what is in memory, without a hole between', () => {
+      const lone = leading(3, { proposals: recent })
+      expect(sync(lone, EPOCH + 3)).toEqual(['history 12 from 100000003'])
+      lone.peer.onHistory(linkOf(2), entries(1, 3, 5), 'more')
+      expect(lone.take()).toEqual([
+        ...to(2, 'DIFF 200000002', ...committed('100000004'), ...committed('100000005')),
+        'history 12 from 100000005',
+      ])
+      lone.peer.onHistory(linkOf(2), [...entries(1, 5, 9), ...entries(2, 1, 1)], 'more')
+      expect(lone.take()).toEqual(
+        to(
+          2,
+          ...['100000006', '100000007', '100000008', '100000009', '200000001', '200000002'].flatMap(committed),
+          'NEWLEADER 300000000 version=0',
+        ),
+      )
+    })
+
+    it('E3: cuts what it does not know, within an epoch', () => {
+      const lone = leading(3, { proposals: recent })
+      sync(lone, 2 * EPOCH)
+      expect(sync(lone, EPOCH + 6)).toContain('history 12 from 100000006')
+      lone.peer.onHistory(linkOf(2), [...entries(1, 4, 5), ...entries(1, 7, 8)], 'more')
+      // A hole: not the learner has too much, but our disk too little.
+      expect(lone.take()).toEqual([...to(2, 'SNAP 300000000'), 'snapshot 12 at 300000000'])
+    })
+
+    it('sends the tree where the log does not reach back, or has a hole, or ends early', () => {
+      for (const [found, state] of [
+        [[], 'gap'],
+        [entries(1, 4, 9), 'more'],
+        [entries(1, 3, 3), 'gap'],
+      ] as const) {
+        const lone = leading(3, { proposals: recent })
+        sync(lone, EPOCH + 3)
+        lone.peer.onHistory(linkOf(2), found, state)
+        expect(lone.take().at(-1)).toBe('snapshot 12 at 300000000')
+      }
+    })
+
+    it('E4: lets a learner come again for the tree, if a hole shows only when it has been sent a part', () => {
+      const lone = leading(3, { proposals: recent })
+      sync(lone, EPOCH + 3)
+      lone.peer.onHistory(linkOf(2), [...entries(1, 3, 4), ...entries(1, 6, 9)], 'more')
+      expect(lone.take()).toEqual([...to(2, 'DIFF 200000002', ...committed('100000004')), `close ${linkOf(2)}`])
+      expect(sync(lone, EPOCH + 4).at(-1)).toBe('snapshot 12 at 300000000')
+    })
+
+    it('never reads it where that is switched off', () => {
+      const lone = leading(3, { proposals: recent, zab: { txnLogSync: false } })
+      expect(sync(lone, EPOCH + 3).at(-1)).toBe('snapshot 12 at 300000000')
+    })
+  })
+
+  it('lets participants in whatever the load, and sends observers away when too many are being synchronised', () => {
+    const lone = leading(1, { observers: [4, 5], zab: { diffSyncsMax: 1 } })
+    expect(sync(lone, 0, 2).at(-1)).toContain('NEWLEADER')
+    expect(sync(lone, 0, 4, 'OBSERVERINFO').at(-1)).toBe(`close ${linkOf(4)}`)
+    lone.receive(linkOf(2), ack(1, 0))
+    expect(sync(lone, 0, 5, 'OBSERVERINFO').at(-1)).toContain('NEWLEADER')
+  })
+})
+
+describe('broadcast, at a leader', () => {
+  it('proposes to the links first, then to its own log, and commits what a quorum has on disk', () => {
+    const lone = leading(1)
+    expect(propose(lone, 1, 1)).toEqual([...to(1, 'PROPOSAL 100000001 100000001'), 'append 100000001'])
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([])
+    expect(lone.durable(EPOCH + 1)).toEqual([...to(1, 'COMMIT 100000001'), 'deliver 100000001'])
+  })
+
+  it('does not need its own disk, if a quorum of others has it', () => {
+    const lone = leading(1)
+    sync(lone, 0)
+    lone.receive(linkOf(2), ack(1, 0))
+    propose(lone, 1, 1)
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([])
+    expect(lone.receive(linkOf(2), ack(1, 1)).at(-1)).toBe('deliver 100000001')
+  })
+
+  it('commits in order, several at a time where one acknowledgement completes them', () => {
+    const lone = leading(1)
+    for (const counter of [1, 2, 3]) propose(lone, 1, counter)
+    lone.durable(EPOCH + 3)
+    expect(lone.receive(linkOf(1), ack(1, 1), ack(1, 2))).toEqual([
+      ...to(1, 'COMMIT 100000001'),
+      'deliver 100000001',
+      ...to(1, 'COMMIT 100000002'),
+      'deliver 100000002',
+    ])
+    expect(lone.peer.countOutstanding()).toBe(1)
+  })
+
+  it('ignores acknowledgements of what it has not proposed, of older epochs, and of observers', () => {
+    const lone = leading(2, { observers: [4], proposals: entries(1, 1, 1) })
+    sync(lone, EPOCH + 1, 4, 'OBSERVERINFO')
+    lone.receive(linkOf(4), ack(2, 0))
+    propose(lone, 2, 1)
+    lone.durable(2 * EPOCH + 1)
+    expect(lone.receive(linkOf(1), ack(2, 2), ack(1, 1), ack(3, 1))).toEqual([])
+    expect(lone.receive(linkOf(4), ack(2, 1))).toEqual([])
+    expect(lone.receive(linkOf(1), ack(2, 1))).toContain('deliver 200000001')
+  })
+
+  it('tells observers of what is committed, and of nothing else', () => {
+    const lone = leading(1, { observers: [4] })
+    expect(sync(lone, 0, 4, 'OBSERVERINFO')).toEqual(to(4, 'DIFF 0', 'NEWLEADER 100000000 version=0'))
+    lone.receive(linkOf(4), ack(1, 0))
+    expect(propose(lone, 1, 1)).toEqual([...to(1, 'PROPOSAL 100000001 100000001'), 'append 100000001'])
+    lone.durable(EPOCH + 1)
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([
+      ...to(1, 'COMMIT 100000001'),
+      ...to(4, 'INFORM 100000001 100000001'),
+      'deliver 100000001',
+    ])
+    expect(lone.peer.learners()).toEqual([
+      { link: linkOf(1), sid: 1, observer: false, synced: true },
+      { link: linkOf(4), sid: 4, observer: true, synced: true },
+    ])
+  })
+
+  it('answers a sync at once, or behind the commit of all that was proposed ahead of it', () => {
+    const lone = leading(1)
+    const request = packet('REQUEST', -1, `${long(5)} ${int(1)} ${int(9)}`)
+    expect(lone.receive(linkOf(1), request)).toEqual(to(1, 'SYNC 0'))
+    propose(lone, 1, 1)
+    propose(lone, 1, 2)
+    expect(lone.receive(linkOf(1), request)).toEqual([])
+    propose(lone, 1, 3)
+    lone.durable(EPOCH + 3)
+    expect(lone.receive(linkOf(1), ack(1, 1))).not.toContain('send 11: SYNC 0')
+    expect(lone.receive(linkOf(1), ack(1, 2))).toEqual([
+      ...to(1, 'COMMIT 100000002'),
+      'deliver 100000002',
+      ...to(1, 'SYNC 0'),
+    ])
+  })
+
+  it('takes requests of learners in their order, and may propose for them at once', () => {
+    const lone = leading(1)
+    let counter = 0
+    lone.onRequest = () => lone.peer.propose(EPOCH + ++counter, proposalBytes(`r${counter}`))
+    const request = packet('REQUEST', -1, `${long(5)} ${int(1)} ${int(1)} 6162`)
+    expect(lone.receive(linkOf(1), request, request)).toEqual([
+      'request 11 of 1: ab',
+      ...to(1, 'PROPOSAL 100000001 r1'),
+      'append 100000001',
+      'request 11 of 1: ab',
+      ...to(1, 'PROPOSAL 100000002 r2'),
+      'append 100000002',
+    ])
+  })
+
+  it('passes on what learners hear of sessions, and the answers', () => {
+    const lone = leading(1)
+    expect(lone.receive(linkOf(1), packet('PING', 0, `${long(5)} ${int(3000)} ${long(6)} ${int(4000)}`))).toEqual([
+      'touched 0.5 3000',
+      'touched 0.6 4000',
+    ])
+    expect(lone.receive(linkOf(1), packet('REVALIDATE', -1, `${long(5)} ${int(3000)}`))).toEqual([
+      'revalidate 11 of 1: 0.5 3000',
+    ])
+    lone.peer.answerRevalidate(linkOf(1), 0, 5, true)
+    expect(lone.take()).toEqual(to(1, `REVALIDATE -1 ${long(5)}01`))
+  })
+
+  it('E10: ends with the last counter of its epoch, and is in the next one then', () => {
+    const lone = leading(1)
+    lone.peer.resign('the zxids of this epoch are used up')
+    expect(lone.take()).toEqual([])
+    expect(lone.sleep(0)).toEqual([`close ${linkOf(1)}`, 'role looking', 'look 0 1'])
+    lone.elect(3)
+    expect(join(lone, 1, 1)).toEqual(['save accepted 2'])
+  })
+
+  it('E10: a proposal with the counter that must not be used ends the leader, and is not sent', () => {
+    const lone = leading(1)
+    lone.peer.propose(EPOCH + 0xffff_ffff, proposalBytes('no'))
+    expect(lone.sleep(0)).toEqual([`close ${linkOf(1)}`, 'role looking', 'look 0 1'])
+  })
+})
+
+describe('liveness, at a leader', () => {
+  it('pings twice a tick with what it last proposed', () => {
+    const lone = leading(1)
+    propose(lone, 1, 1)
+    expect(lone.pass(TICK)).toEqual([...to(1, 'PING 100000001'), ...to(1, 'PING 100000001')])
+  })
+
+  it('N1: ends when it has heard of no quorum for syncLimit', () => {
+    const lone = leading(1)
+    expect(lone.pass(5 * TICK - 1)).not.toContain('role looking')
+    expect(lone.pass(TICK / 2 + 1)).toContain('role looking')
+  })
+
+  it('goes on while a quorum is heard of, and drops the one that is not', () => {
+    const lone = leading(1)
+    sync(lone, 0)
+    lone.receive(linkOf(2), ack(1, 0))
+    const lines: string[] = []
+    for (let i = 0; i < 8; i++) {
+      lines.push(...lone.pass(TICK))
+      lines.push(...lone.receive(linkOf(1), packet('PING', 0, '')))
+    }
+    expect(lines).not.toContain('role looking')
+    expect(lines.filter((line) => !line.includes('PING'))).toEqual([`close ${linkOf(2)}`, `gone ${linkOf(2)} of 2`])
+  })
+
+  it('T1: finds out, before anything else, that it slept through the end of its time, and answers no sync then', () => {
+    const lone = leading(1)
+    expect(lone.sleep(60 * TICK)[0]).toBe(`close ${linkOf(1)}`)
+    const other = leading(1)
+    other.now += 5 * TICK + 1
+    expect(other.receive(linkOf(1), packet('PING', 0, ''))).toEqual([])
+    const third = leading(1, { voters: [1, 2, 3] })
+    third.now += 4 * TICK
+    expect(third.receive(linkOf(1), packet('REQUEST', -1, `${long(5)} ${int(1)} ${int(9)}`))).toEqual(to(1, 'SYNC 0'))
+  })
+
+  it('N3: drops a follower that answers, but has not acknowledged a proposal for syncLimit', () => {
+    const lone = leading(1)
+    sync(lone, 0)
+    lone.receive(linkOf(2), ack(1, 0))
+    propose(lone, 1, 1)
+    lone.durable(EPOCH + 1)
+    lone.receive(linkOf(1), ack(1, 1))
+    const lines: string[] = []
+    for (let i = 0; i < 6; i++) {
+      lines.push(...lone.pass(TICK))
+      lines.push(...lone.receive(linkOf(1), packet('PING', 0, '')), ...lone.receive(linkOf(2), packet('PING', 0, '')))
+    }
+    expect(lines.filter((line) => !line.includes('PING'))).toEqual([`close ${linkOf(2)}`, `gone ${linkOf(2)} of 2`])
+  })
+
+  it('does not count observers', () => {
+    const lone = leading(1, { observers: [4] })
+    sync(lone, 0, 4, 'OBSERVERINFO')
+    lone.receive(linkOf(4), ack(1, 0))
+    const lines: string[] = []
+    for (let i = 0; i < 7; i++) lines.push(...lone.pass(TICK), ...lone.receive(linkOf(4), packet('PING', 0, '')))
+    expect(lines).toContain('role looking')
+  })
+})
+
+describe('reconfiguration, at a leader', () => {
+  const zab = { reconfigEnabled: true }
+  const change = (lone: Lone, counter: number, voters: Sid[], observers: Sid[] = []): string[] => {
+    const zxid = EPOCH + counter
+    lone.peer.propose(zxid, proposalBytes('', configText(voters, observers, zxid)))
+    return lone.take().filter((line) => !line.includes('PROPOSAL'))
+  }
+  /** A leader whose configuration has a version already. */
+  const versioned = (options: LoneOptions = {}): Lone => {
+    const { voters = [1, 2, 3], observers = [] } = options
+    const committedConfig = parse(configText(voters, observers, 1))
+    return leading(1, { ...options, zab, start: { committed: committedConfig } })
+  }
+
+  it('gives the first configuration the version of its epoch, and makes it known with NEWLEADER (ZOOKEEPER-1783)', () => {
+    const lone = elected({ zab })
+    join(lone, 1, 0)
+    lone.saved('accepted', 1)
+    expect(lone.receive(linkOf(1), ackEpoch(0, 0))).toEqual(['config 100000000 seen', 'save current 1'])
+    expect(lone.saved('current', 1).at(-1)).toBe(`send ${linkOf(1)}: NEWLEADER 100000000 version=100000000`)
+    expect(lone.receive(linkOf(1), ack(1, 0))).toEqual([
+      'config 100000000 committed',
+      'established leading 3 1',
+      ...to(1, 'UPTODATE -1'),
+    ])
+  })
+
+  it('C15: needs a quorum of the old and one of the new configuration, for all that is proposed meanwhile', () => {
+    const lone = versioned()
+    sync(lone, 0, 4)
+    lone.receive(linkOf(4), ack(1, 0))
+    sync(lone, 0, 5)
+    lone.receive(linkOf(5), ack(1, 0))
+    expect(change(lone, 1, [3, 4, 5])).toEqual(['config 100000001 seen', 'append 100000001'])
+    propose(lone, 1, 2)
+    lone.durable(EPOCH + 2)
+    expect(lone.receive(linkOf(1), ack(1, 1), ack(1, 2))).toEqual([]) // 1 and 3: of the old one only
+    expect(lone.receive(linkOf(4), ack(1, 1))).toEqual([
+      'config 100000001 committed',
+      ...[1, 4, 5].flatMap((sid) => to(sid, `COMMITANDACTIVATE 100000001 ${long(3)}`)),
+      'deliver 100000001',
+    ])
+    // 2 was proposed while both counted, and 4 has not logged it. A third needs the new one only.
+    propose(lone, 1, 3)
+    lone.durable(EPOCH + 3)
+    expect(lone.receive(linkOf(4), ack(1, 2), ack(1, 3)).filter((line) => line.startsWith('deliver'))).toEqual([
+      'deliver 100000002',
+      'deliver 100000003',
+    ])
+  })
+
+  it('C15: what was proposed while both counted goes on needing the old one, when the new one has it', () => {
+    const lone = versioned()
+    for (const sid of [4, 5]) {
+      sync(lone, 0, sid)
+      lone.receive(linkOf(sid), ack(1, 0))
+    }
+    change(lone, 1, [3, 4, 5])
+    propose(lone, 1, 2)
+    lone.durable(EPOCH + 2)
+    lone.receive(linkOf(4), ack(1, 1), ack(1, 2))
+    expect(lone.receive(linkOf(1), ack(1, 1)).filter((line) => line.startsWith('deliver'))).toEqual([
+      'deliver 100000001',
+    ])
+    expect(lone.receive(linkOf(5), ack(1, 1), ack(1, 2))).toEqual([])
+    expect(lone.receive(linkOf(1), ack(1, 2))).toContain('deliver 100000002')
+  })
+
+  it('names the new voter that has logged most, if it is to go itself, commits nothing more, and follows', () => {
+    const lone = versioned()
+    sync(lone, 0, 2)
+    lone.receive(linkOf(2), ack(1, 0))
+    change(lone, 1, [1, 2])
+    propose(lone, 1, 2)
+    expect(lone.receive(linkOf(2), ack(1, 1), ack(1, 2))).toEqual([])
+    expect(lone.receive(linkOf(1), ack(1, 1))).toEqual([
+      'config 100000001 committed',
+      ...[1, 2].flatMap((sid) => to(sid, `COMMITANDACTIVATE 100000001 ${long(2)}`)),
+      'deliver 100000001',
+    ])
+    expect(lone.receive(linkOf(1), ack(1, 2))).toEqual([])
+    lone.durable(EPOCH + 2)
+    expect(lone.take()).toEqual([])
+    lone.peer.onClose(linkOf(2))
+    expect(lone.take()).toEqual([
+      `gone ${linkOf(2)} of 2`,
+      `close ${linkOf(1)}`,
+      'role looking',
+      'role following 2',
+      'dial 2 learner',
+    ])
+  })
+
+  it('tells observers with the transaction', () => {
+    const lone = versioned({ observers: [4] })
+    sync(lone, 0, 4, 'OBSERVERINFO')
+    lone.receive(linkOf(4), ack(1, 0))
+    change(lone, 1, [1, 2, 3], [])
+    lone.durable(EPOCH + 1)
+    const lines = lone.receive(linkOf(1), ack(1, 1))
+    expect(lines.find((line) => line.includes('INFORMANDACTIVATE'))).toMatch(
+      `send ${linkOf(4)}: INFORMANDACTIVATE 100000001 ${long(3)}${'00'.repeat(28)}00000010`,
+    )
+  })
+
+  it('says whether a configuration has a quorum among the participants that are in sync', () => {
+    const lone = versioned({ observers: [4] })
+    sync(lone, 0, 4, 'OBSERVERINFO')
+    lone.receive(linkOf(4), ack(1, 0))
+    expect(lone.peer.hasSyncedQuorum(parse(configText([1, 3, 5], [], 2)))).toBe(true)
+    expect(lone.peer.hasSyncedQuorum(parse(configText([2, 3, 4], [], 2)))).toBe(false)
+  })
+})
