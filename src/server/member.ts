@@ -83,6 +83,9 @@ export class Member implements NetworkSink {
   /** When read-only mode begins; infinity outside of LOOKING. */
   private readOnlyAtMs: number
   private sessionSeedMs: number
+  private roleSinceMs: number
+  /** Since when nobody was served but in read-only mode; null while there is an established role. */
+  private unavailableSinceMs: number | null
   /** The tree came from a leader and its digests are void until all that followed is in it. */
   private fuzzy: boolean
   private running: boolean
@@ -119,6 +122,8 @@ export class Member implements NetworkSink {
     this.nowMs = host.nowMs()
     this.readOnlyAtMs = Number.POSITIVE_INFINITY
     this.sessionSeedMs = 0
+    this.roleSinceMs = this.nowMs
+    this.unavailableSinceMs = null
     this.fuzzy = false
     this.running = false
     this.zab = new Peer(zabOptions(config), this.out, (text) => this.parse(text))
@@ -312,6 +317,7 @@ export class Member implements NetworkSink {
       this.host.network.close(link, why)
     },
     append: (zxid, proposal) => {
+      if (this.zab.role !== 'leading') this.metrics.counters.learner_proposal_received_count++
       this.storage.append(zxid, proposal)
     },
     truncate: (zxid) =>
@@ -324,6 +330,8 @@ export class Member implements NetworkSink {
     deliver: (zxid, proposal) => this.deliver(zxid, proposal),
     history: (link, from, bytesMax) => void this.sendHistory(link, from, bytesMax),
     sendSnapshot: (link, zxid) => {
+      this.metrics.counters.snap_count++
+      this.metrics.basic.inflight_snap_count.add(this.senders.size + 1)
       const sender = new SnapshotSender(link, this.host.network, this.state, () => {
         this.senders.delete(link)
         this.input(() => this.zab.onSnapshotSent(link))
@@ -339,6 +347,7 @@ export class Member implements NetworkSink {
     established: (role, leader, epoch) => this.onEstablished(role, leader, epoch),
     request: (from, sid, request) => this.pipeline?.onForwarded(from, sid, request),
     revalidate: (from, _sid, hi, lo, timeoutMs) => {
+      this.metrics.counters.revalidate_count++
       const valid = this.pipeline?.onRevalidate(from, hi, lo, timeoutMs) ?? false
       this.zab.answerRevalidate(from, hi, lo, valid)
     },
@@ -364,6 +373,8 @@ export class Member implements NetworkSink {
 
   private deliver(zxid: Zxid, proposal: Uint8Array): void {
     const { pipeline } = this
+    if (this.zab.role === 'leading') this.metrics.counters.commit_count++
+    else this.metrics.counters.learner_commit_received_count++
     if (pipeline !== null) pipeline.deliver(zxid, proposal, 0, proposal.length)
     else this.state.apply(proposal, 0, proposal.length)
     if (pipeline !== null) this.storage.applied(zxid, this.state)
@@ -430,17 +441,24 @@ export class Member implements NetworkSink {
   private onRole(role: Role, leader: Sid | null): void {
     this.host.log('info', leader === null ? {} : { leader }, role)
     this.stopServing()
+    if (role === 'looking') {
+      this.metrics.counters.looking_count++
+      if (this.unavailableSinceMs === null) this.unavailableSinceMs = this.nowMs
+    } else {
+      this.metrics.basic.election_time.add(this.nowMs - this.roleSinceMs)
+    }
+    this.roleSinceMs = this.nowMs
     this.readOnlyAtMs =
       role === 'looking' && this.config.readonlyModeEnabled
         ? this.nowMs + Math.max(READ_ONLY_GRACE_MIN_MS, this.config.tickTimeMs)
         : Number.POSITIVE_INFINITY
     this.host.network.listenLearners(role === 'leading')
-    if (role === 'looking') this.metrics.counters.looking_count++
   }
 
   private onEstablished(role: Role, leader: Sid, epoch: number): void {
     this.establishedMs = this.nowMs
     this.proposalSizes.reset()
+    this.countAvailable(role)
     this.state.fuzzy = false
     if (role === 'leading') this.state.zxidLast = Math.max(this.state.zxidLast, makeZxid(epoch, 0))
     this.writeConfig(this.zab.committed)
@@ -450,6 +468,17 @@ export class Member implements NetworkSink {
     if (this.fuzzy) void this.storage.snapshot(this.state)
     this.fuzzy = false
     if (role === 'leading') this.closeOrphans()
+  }
+
+  private countAvailable(role: Role): void {
+    const { basic } = this.metrics
+    const syncMs = this.nowMs - this.roleSinceMs
+    if (role === 'following') basic.follower_sync_time.add(syncMs)
+    if (role === 'observing') basic.observer_sync_time.add(syncMs)
+    if (this.unavailableSinceMs === null) return
+    basic.unavailable_time.add(this.nowMs - this.unavailableSinceMs)
+    if (role === 'leading') basic.leader_unavailable_time.add(this.nowMs - this.unavailableSinceMs)
+    this.unavailableSinceMs = null
   }
 
   private startReadOnly(): void {

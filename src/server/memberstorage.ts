@@ -182,7 +182,6 @@ export class MemberStorage {
         this.log.whenDurable(Math.min(upTo, this.log.zxidLast), done),
       )
       const ms = Math.round(this.disk.nowMs() - startMs)
-      this.metrics.counters.snap_count++
       this.metrics.basic.snapshottime.add(ms)
       this.host.log('info', { zxid: zxidHex(zxid), ms }, 'snapshot written')
     } catch (err) {

@@ -104,7 +104,6 @@ export class Storage {
     const zxid = this.state.zxidLast
     try {
       await this.store.takeSnapshot(this.state, (upTo, done) => this.log.whenDurable(upTo, done))
-      this.metrics.counters.snap_count++
       this.metrics.basic.snapshottime.add(Math.round(performance.now() - started))
       this.host.info('snapshot written', { zxid, ms: Math.round(performance.now() - started) })
     } catch (err) {
