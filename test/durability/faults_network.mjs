@@ -14,6 +14,7 @@
 import { spawnSync } from 'node:child_process'
 import { connect, createServer } from 'node:net'
 import { choosePort } from '../interop/server.mjs'
+import { sleep } from './process.mjs'
 
 const PORTS = [25300, 25999]
 
@@ -109,6 +110,9 @@ function macOf(sid) {
 /** Where the caller's sid stands: behind version (long) in an election hello, behind 16 bytes of packet on the other. */
 const CALLER = { election: { at: 8, bytes: 16 }, quorum: { at: 16, bytes: 24 } }
 
+const REACH_TRIES = 20
+const REACH_PAUSE_MS = 50
+
 export class Relays {
   static async start(sids) {
     const relays = new Relays()
@@ -176,10 +180,15 @@ export class Relays {
     caller.resume()
   }
 
-  join(caller, callerSid, sid, kind, head) {
+  /** A relay accepts where nobody listens yet; the caller, who would have been refused and tried again, waits here. */
+  async join(caller, callerSid, sid, kind, head) {
     const member = this.members.get(sid)
     const port = kind === 'quorum' ? member.quorumPort : member.electionPort
-    const called = connect({ port, host: '127.0.0.1', noDelay: true })
+    const called = await reach(port)
+    if (called === null) {
+      caller.destroy()
+      return
+    }
     caller.setNoDelay(true)
     // A handshake of TCP needs both ways.
     const open = () => !this.isCut(callerSid, sid) && !this.isCut(sid, callerSid)
@@ -187,6 +196,20 @@ export class Relays {
     const back = { source: called, target: caller, from: sid, to: callerSid, head: null, open: () => true }
     for (const pipe of [new Pipe(this, there), new Pipe(this, back)]) pipe.look()
   }
+}
+
+/** A paused connection, or null when nobody has listened for a while. */
+async function reach(port) {
+  for (let i = 0; i < REACH_TRIES; i++) {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true }).pause()
+    const open = await new Promise((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    if (open) return socket
+    await sleep(REACH_PAUSE_MS)
+  }
+  return null
 }
 
 /** One direction of a connection. */
