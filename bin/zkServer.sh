@@ -113,8 +113,9 @@ out_file="$ZOO_LOG_DIR/zookeeper-$USER-server-$HOSTNAME${config_name:+-$config_n
 # What the environment files set without exporting it.
 export SERVER_JVMFLAGS JVMFLAGS ZOO_LOG_LEVEL ZOO_LOG_FORMAT ZOO_LOG4J_PROP
 
+# A process that has ended and waits for its parent to notice (in a container, often for ever) does not run.
 running() {
-  kill -0 "$1" > /dev/null 2>&1
+  kill -0 "$1" > /dev/null 2>&1 && ! grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"
 }
 
 start() {

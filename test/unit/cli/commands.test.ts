@@ -1,9 +1,10 @@
 /** The commands of the installed package, run as processes: what they print, and how they end. */
 
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ask, freePort, type InstalledPackage, installPackage, run, start } from './package.ts'
+import { ask, freePort, type InstalledPackage, installPackage, type Running, run, start } from './package.ts'
 
 let installed: InstalledPackage
 
@@ -69,14 +70,17 @@ describe('zoowarden start', () => {
     expect((await endOf(['start', 'a', 'b', 'c', 'd', 'e'])).code).toBe(2)
   })
 
-  test('a member of an ensemble is refused', async () => {
+  test('an ensemble whose file asks for TLS or SASL between members is refused', async () => {
     const dir = folder('member')
     const servers = [1, 2, 3].map((id) => `server.${id}=127.0.0.1:${2800 + id}:${3800 + id}`).join('\n')
     writeFileSync(join(dir, 'myid'), '1')
-    writeFileSync(join(dir, 'zoo.cfg'), `dataDir=${dir}\nclientPort=0\ninitLimit=5\nsyncLimit=2\n${servers}\n`)
+    writeFileSync(
+      join(dir, 'zoo.cfg'),
+      `dataDir=${dir}\nclientPort=0\ninitLimit=5\nsyncLimit=2\nsslQuorum=true\n${servers}\n`,
+    )
     const { code, stderr } = await endOf(['start', join(dir, 'zoo.cfg')])
     expect(code).toBe(2)
-    expect(stderr).toContain('3 voting servers are configured; this version runs standalone only')
+    expect(stderr).toContain('sslQuorum: TLS and SASL between members are not supported by this version')
   })
 
   test('serves what the file says, logs JSON with its warnings, and ends with 0 on SIGTERM', async () => {
@@ -149,6 +153,77 @@ describe('zoowarden start --ephemeral', () => {
     }
   })
 })
+
+describe('zoowarden start --ephemeral --ensemble', () => {
+  test('prints the addresses of all when they serve, and leaves nothing when stdin closes', async () => {
+    const tmp = folder('ensemble-tmp')
+    const ensemble = zoowarden(['start', '--ephemeral', '--ensemble', '3'], { TMPDIR: tmp })
+    const line = await ensemble.stdoutMatching(/\n/)
+    expect(line).toMatch(/^127\.0\.0\.1:\d+,127\.0\.0\.1:\d+,127\.0\.0\.1:\d+\n$/)
+    const ports = portsOf(line)
+    expect((await modesOf(ports)).sort()).toEqual(['follower', 'follower', 'leader'])
+    ensemble.closeStdin()
+    const { code, stdout, stderr } = await ensemble.ended
+    expect([code, stdout, stderr]).toEqual([0, line, ''])
+    expect(readdirSync(tmp)).toEqual([])
+    for (const port of ports) await expect(ask(port, 'srvr')).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  test('goes on when a member is killed, ends with an error when the last one is, and its members never outlive it', async () => {
+    const ensemble = zoowarden(['start', '--ephemeral', '--ensemble', '3', '--port', String(await freePort())])
+    const ports = portsOf(await ensemble.stdoutMatching(/\n/))
+    expect(ports).toEqual([ports[0]!, ports[0]! + 1, ports[0]! + 2])
+    const pids = membersOf(ensemble)
+    expect(pids).toHaveLength(3)
+    const modes = await modesOf(ports)
+    process.kill(pids[modes.indexOf('leader')]!, 'SIGKILL')
+    const left = ports.filter((_, i) => modes[i] !== 'leader')
+    await expect.poll(async () => (await modesOf(left)).sort(), { timeout: 20_000 }).toEqual(['follower', 'leader'])
+    for (const pid of membersOf(ensemble)) process.kill(pid, 'SIGKILL')
+    expect((await ensemble.ended).code).toBe(1)
+
+    const killed = zoowarden(['start', '--ephemeral', '--ensemble', '2'])
+    const orphans = portsOf(await killed.stdoutMatching(/\n/))
+    killed.kill('SIGKILL')
+    await killed.ended
+    for (const port of orphans)
+      await expect.poll(() => ask(port, 'srvr').catch((err) => err.code), { timeout: 20_000 }).toBe('ECONNREFUSED')
+  })
+
+  test('is refused without --ephemeral, with a file, and with a count that makes no ensemble', async () => {
+    for (const args of [
+      ['--ensemble', '3'],
+      ['--ephemeral', '--ensemble', '3', 'zoo.cfg'],
+      ['--ephemeral', '--ensemble', '1'],
+      ['--ephemeral', '--ensemble', 'x'],
+      ['--ephemeral', '--ensemble', '3', '--port', '65535'],
+    ]) {
+      const { code, stdout, stderr } = await endOf(['start', ...args])
+      expect([code, stdout], args.join(' ')).toEqual([2, ''])
+      expect(stderr, args.join(' ')).not.toBe('')
+    }
+  })
+})
+
+function portsOf(connectString: string): number[] {
+  return connectString
+    .trim()
+    .split(',')
+    .map((address) => Number(address.split(':')[1]))
+}
+
+function modesOf(ports: readonly number[]): Promise<string[]> {
+  return Promise.all(
+    ports.map(async (port) => /^Mode: (\w+)/m.exec(await ask(port, 'srvr').catch(() => ''))?.[1] ?? ''),
+  )
+}
+
+/** The processes of the members, in the order of their addresses. */
+function membersOf(ensemble: Running): number[] {
+  const rows = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,args='], { encoding: 'utf8' }).split('\n')
+  const children = rows.map((row) => row.trim().split(/\s+/)).filter((words) => words[1] === String(ensemble.pid))
+  return children.sort((a, b) => (a.at(-1)! < b.at(-1)! ? -1 : 1)).map((words) => Number(words[0]))
+}
 
 describe('zoowarden ask', () => {
   test('prints the answer of a server, and says on stderr when there is none', async () => {

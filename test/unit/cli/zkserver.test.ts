@@ -1,6 +1,6 @@
 /** zkServer.sh: verbs, messages, files and exit codes of Apache's script, against the installed package. */
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ask, type Ended, freePort, type InstalledPackage, installPackage, run } from './package.ts'
@@ -50,6 +50,38 @@ async function site(name: string, extra = ''): Promise<Site> {
     port,
     pidFile,
     zkServer: (args, more = {}) => run(join(installed.bin, 'zkServer.sh'), args, dir, { ...env, ...more }),
+  }
+}
+
+/** The three files of the example as they are, but for their ports and shorter ticks; myid as README makes it. */
+async function example(name: string) {
+  const dir = join(installed.work, name)
+  const conf = join(installed.work, '..', 'node_modules', 'zoowarden', 'conf', 'ensemble-example')
+  mkdirSync(dir)
+  const ports = new Map<string, number>()
+  for (const n of [1, 2, 3])
+    for (const port of [2180 + n, 2890 + n, 3890 + n]) ports.set(String(port), await freePort())
+  const members = [1, 2, 3].map((n) => {
+    const dataDir = join(dir, 'data', `server${n}`)
+    mkdirSync(dataDir, { recursive: true })
+    writeFileSync(join(dataDir, 'myid'), `${n}\n`)
+    const text = readFileSync(join(conf, `zoo${n}.cfg`), 'utf8')
+    const file = `./zoo${n}.cfg`
+    const changed = text.replace(/\b\d{4}\b/g, (port) => String(ports.get(port) ?? port))
+    writeFileSync(join(dir, file), changed.replace('tickTime=2000', 'tickTime=200'))
+    const pidFile = join(dataDir, 'zookeeper_server.pid')
+    pidFiles.push(pidFile)
+    return { file, pidFile, port: ports.get(String(2180 + n))! }
+  })
+  const env = { ZOO_LOG_DIR: join(dir, 'logs'), USER: 'zk', HOSTNAME: 'host' }
+  return {
+    dir,
+    members,
+    zkServer: (args: readonly string[]) => run(join(installed.bin, 'zkServer.sh'), args, dir, env),
+    modes: () =>
+      Promise.all(
+        members.map(async ({ port }) => /^Mode: (\w+)/m.exec(await ask(port, 'srvr').catch(() => ''))?.[1] ?? ''),
+      ),
   }
 }
 
@@ -164,6 +196,29 @@ describe('zkServer.sh', () => {
         /Unable to find either secure or unsecure client port in any configs\. Terminating\.\n$/,
       ),
     })
+  })
+
+  test('E1 three members on one machine, from the example; when the leader is killed another one leads', async () => {
+    const { dir, members, zkServer, modes } = await example('three')
+    for (const { file } of members)
+      expect(await zkServer(['start', file])).toMatchObject({ code: 0, stdout: 'Starting zookeeper ... STARTED\n' })
+    await expect.poll(modes, { timeout: 20_000 }).toEqual(expect.arrayContaining(['leader', 'follower', 'follower']))
+    const outputs = readdirSync(join(dir, 'logs')).sort()
+    expect(outputs).toEqual([1, 2, 3].map((n) => `zookeeper-zk-server-host-zoo${n}.out`))
+
+    const first = members[(await modes()).indexOf('leader')]!
+    process.kill(Number(readFileSync(first.pidFile, 'utf8')), 'SIGKILL')
+    const left = members.filter((member) => member !== first)
+    await expect.poll(async () => (await modes()).sort(), { timeout: 20_000 }).toEqual(['', 'follower', 'leader'])
+
+    expect((await zkServer(['start', first.file])).stdout).toBe('Starting zookeeper ... STARTED\n')
+    await expect
+      .poll(async () => (await modes()).sort(), { timeout: 20_000 })
+      .toEqual(['follower', 'follower', 'leader'])
+    expect((await zkServer(['status', left[0]!.file])).stdout).toMatch(/\nMode: (leader|follower)\n$/)
+    for (const { file } of members)
+      expect(await zkServer(['stop', file])).toMatchObject({ code: 0, stdout: 'Stopping zookeeper ... STOPPED\n' })
+    expect(await modes()).toEqual(['', '', ''])
   })
 
   test('anything else is the usage on stderr, with exit code 0 as there', async () => {
