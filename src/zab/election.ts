@@ -394,14 +394,16 @@ export class Election implements ElectionPort {
     }
     if (vote.electionEpoch === this.round) {
       this.votes.set(from, { vote, state, version: 0 })
-      const quorum = this.haveQuorum(this.votes, { vote, state, version })
+      const quorum = this.haveQuorum(this.votes, { vote, state, version }, [this.committed!])
       if (quorum && this.leads(this.votes, vote)) {
         this.finish(vote)
         return
       }
     }
     this.settledVotes.set(from, { vote, state, version })
-    const quorum = this.haveQuorum(this.settledVotes, { vote, state, version })
+    // Who follows already is asked by the committed configuration alone: a proposed one may need us to be committed, and
+    // its own observers say nothing that counts.
+    const quorum = this.haveQuorum(this.settledVotes, { vote, state, version }, [this.committed!])
     if (quorum && this.leads(this.settledVotes, vote)) {
       this.round = vote.electionEpoch
       this.finish(vote)
@@ -414,8 +416,12 @@ export class Election implements ElectionPort {
     return votes.get(leader)?.state === 'leading'
   }
 
-  private haveQuorum(votes: ReadonlyMap<Sid, Heard>, wanted: Heard): boolean {
-    const tracker = new Tracker(quorumsInForce(this.committed!, this.lastSeen!))
+  private inForce(): readonly Quorum[] {
+    return quorumsInForce(this.committed!, this.lastSeen!)
+  }
+
+  private haveQuorum(votes: ReadonlyMap<Sid, Heard>, wanted: Heard, quorums = this.inForce()): boolean {
+    const tracker = new Tracker(quorums)
     for (const [sid, heard] of votes) if (agree(heard, wanted)) tracker.add(sid)
     return tracker.hasAll()
   }
