@@ -96,11 +96,12 @@ export class HistoryWalk {
     this.zxidSeen = zxid
     if (zxid < this.p) return 'skip'
     if (this.decided) return this.queue(zxid, 'next')
+    const known = zxid === this.p || isEpochStart(this.p)
+    // The learner has something at p that we do not know. Java never cuts across an epoch here: nor do we. Nothing has
+    // been sent, so this is not decided yet: the tree can still go instead.
+    if (!known && epochOf(zxid) !== epochOf(this.p)) return 'gap'
     this.decided = true
-    if (zxid === this.p) return this.queue(zxid, 'diff')
-    if (isEpochStart(this.p)) return this.queue(zxid, 'diff')
-    // The learner has something at p that we do not know. Java never cuts across an epoch here: nor do we.
-    if (epochOf(zxid) !== epochOf(this.p)) return 'gap'
+    if (known) return this.queue(zxid, 'diff')
     this.zxidCut = before
     return this.queue(zxid, 'trunc')
   }

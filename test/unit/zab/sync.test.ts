@@ -84,6 +84,12 @@ describe('the walk through the log on disk', () => {
     expect(walk(E + 5, [E + 3, 2 * E + 1])).toBe('skip gap')
   })
 
+  it('has decided nothing where it would have to cut across an epoch, so that the tree can still be sent', () => {
+    const steps = new HistoryWalk(E + 5)
+    expect([E + 3, 2 * E + 1].map((zxid) => steps.step(zxid))).toEqual(['skip', 'gap'])
+    expect(steps.decided).toBe(false)
+  })
+
   it('ends where it begins too late, and at every hole', () => {
     expect(walk(E + 3, [E + 4])).toBe('gap')
     expect(walk(E + 3, [E + 3, E + 5])).toBe('diff gap')
