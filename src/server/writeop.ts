@@ -115,10 +115,10 @@ export function decodeMulti(input: Input): WriteOp[] {
       case OpCode.create2:
       case OpCode.createContainer:
         decodeWriteOp(type, input, op)
+        // In Java's order, which decides over a zxid: no mode at all, no ACL, a mode that needs a ttl.
+        if (!isCreateMode(op.flags)) throw new ProtocolError(`create mode ${op.flags} in a multi`, at)
         if (op.aclEnd - op.aclOff === 4 && readInt(op.buf, op.aclOff) === -1) throw new NullAclError('null ACL', at)
-        if (op.flags < CreateMode.persistent || op.flags > CreateMode.container) {
-          throw new ProtocolError(`create mode ${op.flags} in a multi`, at)
-        }
+        if (isTtlMode(op.flags)) throw new ProtocolError(`create mode ${op.flags} without a ttl`, at)
         if (op.flags === CreateMode.container) op.type = OpCode.createContainer
         break
       case OpCode.createTTL:
@@ -191,6 +191,10 @@ export function makesEphemeral(type: number, input: Input, op: WriteOp): boolean
     if (err instanceof ProtocolError) return false
     throw err
   }
+}
+
+function isCreateMode(flags: number): boolean {
+  return flags >= CreateMode.persistent && flags <= CreateMode.persistentSequentialWithTTL
 }
 
 export function isTtlMode(flags: number): boolean {
