@@ -4,6 +4,7 @@
  * differences.ts.
  */
 import { multi, multiRead } from './multis.ts'
+import { atTheEdge, makeQuota } from './quotas.ts'
 import { Random } from './random.ts'
 import type { Operation, Part, Request, Sequence, Step, Text } from './steps.ts'
 import {
@@ -334,12 +335,16 @@ export function generate(seed: number, profile: string): Sequence {
   // Where the reference's answer depends on what is applied already, writes go one by one.
   const limited = profile === 'rich' && r.chance(15)
   const single = limited || profile === 'overflow'
-  if (limited) steps.push(...quota(r))
+  const limits = limited ? makeQuota(r) : null
+  if (limits !== null) steps.push(...limits.steps)
   if (r.chance(85)) steps.push(...ground(r, single))
   const theme = r.pick(Object.keys(THEMES))
   const makers = THEMES[theme]!
   const length = r.between(40, 130)
-  for (let i = 0; i < length; i++) steps.push(...next(r, sessions, makers, profile, single))
+  for (let i = 0; i < length; i++) {
+    if (limits !== null && r.chance(30)) steps.push({ do: 'send', c: r.below(sessions), r: atTheEdge(r, limits.quota) })
+    else steps.push(...next(r, sessions, makers, profile, single))
+  }
   if (r.chance(1)) steps.push(...serverOnly(r))
   return { seed, profile, steps }
 }
@@ -542,34 +547,6 @@ function lifecycle(r: Random, c: number, sessions: number, profile: string): Ste
     ],
     [1, () => [{ do: 'send', c, r: sasl(r) }]],
   ])()
-}
-
-/** Limits on some path, hard and soft, of count and bytes; and what is known about them at the edge. */
-function quota(r: Random): Step[] {
-  const below = r.pick(['', '/a', '/a/b', '/b'])
-  const root = '/zookeeper/quota$'
-  const steps: Step[] = []
-  const make = (path: string, text: string): void => {
-    steps.push({ do: 'send', c: 0, r: { op: 1, path, data: text } })
-  }
-  make(root, '')
-  let at = root
-  for (const name of below.split('/').slice(1)) {
-    at += `/${name}`
-    make(at, '')
-  }
-  const limit = (): number => r.pick([-1, 1, 2, 3, 5])
-  const bytes = (): number => r.pick([-1, 1, 5, 10, 30])
-  const texts = [
-    `count=${limit()},bytes=${bytes()}`,
-    `count=${limit()},bytes=${bytes()};byteHardLimit=${bytes()};countHardLimit=${limit()}`,
-    `count=-1,bytes=-1=;byteHardLimit=${bytes()};countHardLimit=${limit()}`,
-    `countHardLimit=${limit()}`,
-    `byteHardLimit=${bytes()}`,
-  ]
-  make(`${at}/zookeeper_limits`, r.pick([texts[0]!, texts[1]!, texts[1]!, texts[3]!, texts[4]!]))
-  if (r.chance(85)) make(`${at}/zookeeper_stats`, 'count=0,bytes=0')
-  return steps
 }
 
 export type { Operation }

@@ -273,20 +273,20 @@ export class Pair {
     for (const [i, [slot, ...conns]] of open.entries()) {
       for (const [j, conn] of conns.entries()) {
         conn.lastZxid = conn.side.lastZxid
-        this.eventsFirst(conn, ends[i]![j]!)
+        this.eventsLast(conn, ends[i]![j]!)
       }
       this.compare(slot, false)
     }
   }
 
-  /** Puts events before replies, in an order that does not depend on time, among what is not compared yet, up to `end`. */
-  private eventsFirst(conn: Conn, end: number): void {
+  /** Puts events behind replies, in an order that does not depend on time, among what is not compared yet, up to `end`. */
+  private eventsLast(conn: Conn, end: number): void {
     const fresh = conn.received.slice(conn.compared, end)
     const events = fresh.flatMap((m) =>
       m.kind === 'event' ? [{ m, text: JSON.stringify(decodeEvent(m.bytes, this.names(conn))) }] : [],
     )
     events.sort((x, y) => (x.text < y.text ? -1 : x.text > y.text ? 1 : 0))
-    const sorted = [...events.map((e) => e.m), ...fresh.filter((m) => m.kind !== 'event')]
+    const sorted = [...fresh.filter((m) => m.kind !== 'event'), ...events.map((e) => e.m)]
     conn.received.splice(conn.compared, fresh.length, ...sorted)
   }
 
