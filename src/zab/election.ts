@@ -24,7 +24,7 @@ import { Output } from '../jute/output.ts'
 import { zxidHex } from '../jute/zxid.ts'
 import { Connections } from './connections.ts'
 import { NON_VOTER, type Notification, readNotification, writeNotification } from './notification.ts'
-import { quorumsInForce, Tracker } from './quorum.ts'
+import { beats, quorumsInForce, Tracker } from './quorum.ts'
 import type {
   ElectionEvents,
   ElectionOut,
@@ -91,6 +91,8 @@ export class Election implements ElectionPort {
   private doneAtMs: number
   private role: Role
   private settled: Vote
+  /** We have been in a role since this process began. */
+  private hadRole: boolean
 
   constructor(sid: Sid, options: ZabOptions, out: ElectionOut, events: ElectionEvents, parse: ParseQuorum) {
     this.countMalformed = 0
@@ -128,6 +130,7 @@ export class Election implements ElectionPort {
     this.doneAtMs = Infinity
     this.role = 'looking'
     this.settled = this.proposal
+    this.hadRole = false
   }
 
   look(zxidLast: number, currentEpoch: number): void {
@@ -146,6 +149,7 @@ export class Election implements ElectionPort {
     this.settled = vote
     this.phase = role === 'looking' ? 'idle' : 'settled'
     if (this.phase === 'idle') return
+    this.hadRole = true
     this.held.clear()
     const askers = [...this.askers]
     this.askers.clear()
@@ -261,14 +265,15 @@ export class Election implements ElectionPort {
 
   /**
    * Is there nobody left whose better vote is worth a wait? Every voter votes as we do, or cannot be reached: behind the
-   * death of a leader, who does not answer any more, the silence would be most of the time without one.
+   * death of a leader, who does not answer any more, the silence would be most of the time without one. But not when we
+   * have only just been started: who cannot be reached then is probably being started as well.
    */
   private isUnanimous(): boolean {
     const ours: Heard = { vote: this.proposal, state: 'looking', version: 0 }
     for (const sid of this.voters) {
       const heard = this.votes.get(sid)
-      if (sid !== this.sid && !(heard !== undefined && agree(heard, ours)) && !this.connections.isAway(sid))
-        return false
+      const agrees = sid === this.sid || (heard !== undefined && agree(heard, ours))
+      if (!agrees && !(this.hadRole && this.connections.isAway(sid))) return false
     }
     return true
   }
@@ -308,7 +313,7 @@ export class Election implements ElectionPort {
       this.held.set(from, heard)
     } else if (this.phase === 'settled') {
       if (heard.state !== 'looking' || !this.isVoter(this.sid)) return
-      this.events.onLooking?.(from)
+      this.events.onLooking?.(from, heard.vote)
       this.connections.answer(from)
     } else if (heard.state === 'looking') {
       this.onVote(from, heard)
@@ -427,10 +432,7 @@ export class Election implements ElectionPort {
   }
 
   private beats(vote: Vote, other: Vote): boolean {
-    if (this.committed!.weight(vote.leader) === 0) return false
-    if (vote.peerEpoch !== other.peerEpoch) return vote.peerEpoch > other.peerEpoch
-    if (vote.zxid !== other.zxid) return vote.zxid > other.zxid
-    return vote.leader > other.leader
+    return beats(this.committed!, vote, other)
   }
 
   private messageFor(sid: Sid): Uint8Array | null {

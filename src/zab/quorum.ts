@@ -8,7 +8,7 @@
  */
 
 import type { Zxid } from '../jute/zxid.ts'
-import type { Quorum, Sid } from './types.ts'
+import type { Quorum, Sid, Vote } from './types.ts'
 
 export interface QuorumMember {
   readonly sid: Sid
@@ -122,4 +122,12 @@ export class Tracker {
 /** The quorums that must agree now: the committed one, and a newer one that is proposed. */
 export function quorumsInForce(committed: Quorum, lastSeen: Quorum): readonly Quorum[] {
   return lastSeen.version > committed.version ? [committed, lastSeen] : [committed]
+}
+
+/** The order of votes: by epoch, then zxid, then sid. One whose weight is 0 is never elected. */
+export function beats(quorum: Quorum, vote: Vote, other: Vote): boolean {
+  if (quorum.weight(vote.leader) === 0) return false
+  if (vote.peerEpoch !== other.peerEpoch) return vote.peerEpoch > other.peerEpoch
+  if (vote.zxid !== other.zxid) return vote.zxid > other.zxid
+  return vote.leader > other.leader
 }

@@ -108,12 +108,27 @@ describe('an election', () => {
     net.add(1, quorumOf([1])).look()
     expectLeader(net, [1], 1)
     expect(net.nowMs).toBe(0)
-    // Two of three, and the third refuses connections: as long as it takes to talk.
-    const half = new VoteNet(1)
-    for (const sid of [1, 2]) half.add(sid, THREE)
-    startAll(half)
-    expectLeader(half, [1, 2], 2)
-    expect(half.nowMs).toBeLessThan(200)
+    // All three agree: as long as it takes to talk.
+    const all = new VoteNet(1)
+    for (const sid of [1, 2, 3]) all.add(sid, THREE)
+    startAll(all)
+    expectLeader(all, [1, 2, 3], 3)
+    expect(all.nowMs).toBeLessThan(200)
+  })
+
+  it('waits at its start for one that refuses connections, for that is being started as well; later it does not', () => {
+    const net = new VoteNet(1)
+    for (const sid of [1, 2]) net.add(sid, THREE)
+    startAll(net)
+    expectLeader(net, [1, 2], 2)
+    expect(net.nowMs).toBeGreaterThanOrEqual(200)
+    const againMs = net.nowMs
+    for (const sid of [1, 2]) {
+      net.servers.get(sid)!.elected = null
+      net.servers.get(sid)!.look()
+    }
+    expectLeader(net, [1, 2], 2)
+    expect(net.nowMs - againMs).toBeLessThan(200)
   })
 
   it('waits for the silence where one is connected that has not said anything', () => {
