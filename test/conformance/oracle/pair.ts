@@ -218,13 +218,13 @@ export class Pair {
     this.compare(step.c, false)
   }
 
-  /** With a wrong password only the reference closes them, for certain; then they are closed by their client. */
+  /** What the reference alone does, or fails to do, is made good by the client. Ours must close for who is entitled. */
   private async othersClosed(others: readonly Conn[], entitled: boolean): Promise<void> {
     const sure = entitled ? others : others.filter((conn) => this.isReference(conn.side))
     await this.until(() => sure.every((conn) => conn.closed), CLOSE_LIMIT_MS)
     const left = others.filter((conn) => !conn.closed)
-    if (entitled || left.length === 0) return
-    this.explained.push('stranger-attach')
+    if (left.length === 0 || (entitled && left.some((conn) => !this.isReference(conn.side)))) return
+    this.explained.push(entitled ? 'takeover-race' : 'stranger-attach')
     for (const conn of left) conn.drop()
     await this.until(() => left.every((conn) => conn.closed), CLOSE_LIMIT_MS)
   }
