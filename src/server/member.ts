@@ -365,8 +365,11 @@ export class Member implements NetworkSink {
 
   /** The committed configuration's addresses, then those of a newer one, then what the other side said of itself. */
   private addressesOf(sid: Sid, kind: LinkKind, hint: readonly string[]): string[] {
-    const of = (quorum: Quorum): readonly string[] =>
-      kind === 'election' ? quorum.electionAddresses(sid) : quorum.quorumAddresses(sid)
+    const port = this.config.quorum.observerMasterPort
+    const of = (quorum: Quorum): readonly string[] => {
+      if (kind === 'election') return quorum.electionAddresses(sid)
+      return kind === 'learner' ? quorum.quorumAddresses(sid) : atPort(quorum.quorumAddresses(sid), port)
+    }
     const all = [...of(this.zab.committed), ...of(this.zab.lastSeen)]
     return [...new Set(all.length > 0 ? all : hint)]
   }
@@ -452,7 +455,8 @@ export class Member implements NetworkSink {
       role === 'looking' && this.config.readonlyModeEnabled
         ? this.nowMs + Math.max(READ_ONLY_GRACE_MIN_MS, this.config.tickTimeMs)
         : Number.POSITIVE_INFINITY
-    this.host.network.listenLearners(role === 'leading')
+    this.host.network.listen('learner', role === 'leading')
+    this.host.network.listen('observer', false)
   }
 
   private onEstablished(role: Role, leader: Sid, epoch: number): void {
@@ -463,6 +467,7 @@ export class Member implements NetworkSink {
     if (role === 'leading') this.state.zxidLast = Math.max(this.state.zxidLast, makeZxid(epoch, 0))
     this.writeConfig(this.zab.committed)
     this.startServing(role === 'leading' ? 'leader' : 'learner')
+    if (this.config.quorum.observerMasterPort > 0) this.host.network.listen('observer', role === 'following')
     this.host.log('info', { leader, epoch, zxid: zxidText(this.state.zxidLast) }, `${role}: serving`)
     // What the leader sent was a moving picture; the next restart shall find a still one.
     if (this.fuzzy) void this.storage.snapshot(this.state)
@@ -594,6 +599,11 @@ export class Member implements NetworkSink {
   }
 }
 
+/** The same hosts, at another port. */
+export function atPort(addresses: readonly string[], port: number): string[] {
+  return addresses.map((address) => `${address.slice(0, address.lastIndexOf(':'))}:${port}`)
+}
+
 function zabOptions(config: Config): ZabOptions {
   const { quorum } = config
   return {
@@ -618,5 +628,6 @@ function zabOptions(config: Config): ZabOptions {
     finalizeWaitMs: 200,
     multiAddress: quorum.multiAddressEnabled,
     observerSyncs: quorum.observerSyncs,
+    observerMasters: quorum.observerMasterPort > 0,
   }
 }

@@ -32,8 +32,11 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
     },
     leavesSessions: () => !leads(),
     proposalSizes: () => (leads() ? member.proposalSizes : null),
-    monitorValues: () =>
-      zab.role === 'looking' ? [] : [['peer_state', zab.established ? `${zab.role} - broadcast` : zab.role]],
+    *monitorValues() {
+      if (zab.role === 'looking') return
+      yield ['peer_state', zab.established ? `${zab.role} - broadcast` : zab.role]
+      if (zab.role === 'observing') yield ['observer_master_id', String(zab.master ?? -1)]
+    },
     conf: () => ({
       initLimitTicks: config.quorum.initLimitTicks,
       syncLimitTicks: config.quorum.syncLimitTicks,
@@ -46,8 +49,11 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
     *gauges() {
       if (zab.role === 'looking') return
       yield ['quorum_size', zab.committed.voters.length]
-      if (!leads()) return
       const learners = zab.learners()
+      const observers = learners.filter(({ observer, synced }) => observer && synced).length
+      const serves = zab.role === 'following' && config.quorum.observerMasterPort > 0
+      if (leads() || serves) yield ['synced_observers', observers]
+      if (!leads()) return
       const voters = learners.filter(({ sid, observer }) => !observer && zab.committed.isVoter(sid))
       yield ['learners', learners.length]
       yield ['synced_followers', voters.filter(({ synced }) => synced).length]
@@ -55,7 +61,6 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
         'synced_non_voting_followers',
         learners.filter((learner) => !learner.observer && learner.synced && !zab.committed.isVoter(learner.sid)).length,
       ]
-      yield ['synced_observers', learners.filter(({ observer, synced }) => observer && synced).length]
       yield ['pending_syncs', 0]
       yield ['leader_uptime', Math.floor(nowMs() - member.establishedMs)]
       yield ['last_proposal_size', member.proposalSizes.last]

@@ -2,7 +2,8 @@
  * A member of an ensemble with its sockets, files and timers: the shell around Member.
  *
  * The client port listens from the start and refuses sessions while there is no role; the election port listens always,
- * the quorum port while this server leads. One timer stands for the earliest deadline of the core.
+ * the quorum port while this server leads, the port for observers while it follows. One timer stands for the earliest
+ * deadline of the core.
  * Java: QuorumPeerMain, QuorumPeer.start.
  */
 
@@ -19,7 +20,7 @@ import { ConfigFiles } from './configfiles.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
-import { Member, type MemberHost } from './member.ts'
+import { atPort, Member, type MemberHost } from './member.ts'
 import { parseConfigText } from './members.ts'
 import { memberView } from './memberview.ts'
 import { Metrics } from './metrics.ts'
@@ -162,6 +163,7 @@ export class QuorumServer {
       ...LINKS_DEFAULTS,
       electionAddresses: addresses.map(({ host, electionPort }) => ({ host, port: electionPort })),
       learnerAddresses: addresses.map(({ host, quorumPort }) => ({ host, port: quorumPort })),
+      observerAddresses: addresses.map(({ host }) => ({ host, port: quorum.observerMasterPort })),
       listenOnAllAddresses: quorum.quorumListenOnAllIPs,
       connectTimeoutMs: quorum.cnxTimeoutMs,
       tcpKeepAlive: quorum.tcpKeepAlive,
@@ -236,7 +238,9 @@ export class QuorumServer {
     })
     if (!committed || !quorum.isMember(this.config.serverId!)) return
     const sid = this.config.serverId!
-    this.links.setOwnAddresses(addresses(quorum.electionAddresses(sid)), addresses(quorum.quorumAddresses(sid)))
+    const learner = quorum.quorumAddresses(sid)
+    const observer = atPort(learner, this.config.quorum.observerMasterPort)
+    this.links.setOwnAddresses(addresses(quorum.electionAddresses(sid)), addresses(learner), addresses(observer))
     void this.moveClientPort(quorum)
   }
 

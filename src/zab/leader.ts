@@ -17,14 +17,13 @@
  */
 
 import { assert } from '../jute/assert.ts'
-import { ProtocolError } from '../jute/input.ts'
-import { Output } from '../jute/output.ts'
 import { counterOf, makeZxid, type Zxid, zxidHex } from '../jute/zxid.ts'
-import { LearnerHandler } from './learnerhandler.ts'
-import { Packet, writeActivate, writeInformActivate, writePacket, writeRevalidated } from './packets.ts'
+import type { LearnerHandler, Master } from './learnerhandler.ts'
+import { LearnerLinks } from './learnerlinks.ts'
+import { Packet, writeActivate, writeInformActivate, writeRevalidated } from './packets.ts'
 import { quorumsInForce, Tracker } from './quorum.ts'
 import { quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
-import type { Epoch, LearnerView, LinkId, Proposal, Quorum, Sid } from './types.ts'
+import type { Epoch, ForwardedRequest, LearnerView, LinkId, LinkKind, Proposal, Quorum, Sid } from './types.ts'
 import { TXN_RECONFIG, txnType } from './types.ts'
 
 /**
@@ -32,9 +31,6 @@ import { TXN_RECONFIG, txnType } from './types.ts'
  * leader, and the next epoch begins at 1 again.
  */
 export const COUNTER_MAX = 0xffff_fffe
-
-/** Links that have not said who they are; more are refused. */
-const HELLOS_MAX = 256
 
 type Phase = 'epoch' | 'accepting' | 'ackEpoch' | 'entering' | 'newLeader' | 'broadcast'
 
@@ -44,19 +40,20 @@ interface Rule {
   readonly quorums: readonly Quorum[]
 }
 
-export class Leader implements RoleCore {
+export class Leader implements RoleCore, Master {
   readonly host: RoleHost
-  readonly initMs: number
-  readonly syncMs: number
   /** epoch << 32; 0 until it is known. */
   epochStart: Zxid
   zxidProposed: Zxid
   /** Committed; until we are established: all that we have logged, and will have adopted then. */
   zxidCommitted: Zxid
 
+  /** We learn from nobody. */
+  readonly master: null
+
   private readonly sid: Sid
-  private readonly handlers: Map<LinkId, LearnerHandler>
-  private readonly scratch: Output
+  private readonly handlers: LearnerLinks
+  private readonly initMs: number
   private phase: Phase
   private ended: boolean
   private phaseDeadlineMs: number
@@ -73,21 +70,17 @@ export class Leader implements RoleCore {
   /** False once a reconfiguration has named somebody else to lead. */
   private mayCommit: boolean
   private nextPingMs: number
-  private anonymous: Sid
-  /** Learners that the log on disk did not help: they get the tree. */
-  readonly needTree: Set<Sid>
 
   constructor(host: RoleHost) {
     this.host = host
     const { options } = host
-    this.initMs = options.initLimitTicks * options.tickMs
-    this.syncMs = options.syncLimitTicks * options.tickMs
     this.epochStart = 0
     this.zxidProposed = host.log.zxidLogged
     this.zxidCommitted = host.log.zxidLogged
+    this.master = null
     this.sid = options.sid
-    this.handlers = new Map()
-    this.scratch = new Output()
+    this.handlers = new LearnerLinks(this, host.out, options)
+    this.initMs = this.handlers.initMs
     this.phase = 'epoch'
     this.ended = false
     this.phaseDeadlineMs = Number.POSITIVE_INFINITY
@@ -101,8 +94,6 @@ export class Leader implements RoleCore {
     this.syncs = []
     this.mayCommit = true
     this.nextPingMs = Number.POSITIVE_INFINITY
-    this.anonymous = -1
-    this.needTree = new Set()
   }
 
   // --- discovery -----------------------------------------------------------------------------------------------------
@@ -113,27 +104,21 @@ export class Leader implements RoleCore {
     this.tryEpoch()
   }
 
-  onAccept(link: LinkId): void {
-    let hellos = 0
-    for (const handler of this.handlers.values()) if (handler.state === 'hello') hellos++
-    if (hellos >= HELLOS_MAX) this.host.out.close(link, 'too many links that do not say who they are')
-    else this.handlers.set(link, new LearnerHandler(this, link))
+  onAccept(link: LinkId, kind: LinkKind): void {
+    if (kind === 'learner') this.handlers.accept(link)
+    else this.host.out.close(link, 'a leader is no observer master')
   }
 
   onHello(handler: LearnerHandler, sid: Sid | null, acceptedEpoch: number, configVersion: Zxid): void {
     if (sid === this.sid) {
-      this.drop(handler, 'it has our own id')
+      this.handlers.drop(handler, 'it has our own id')
       return
     }
     if (configVersion > this.host.committed.version) {
-      this.drop(handler, 'it knows a later configuration')
+      this.handlers.drop(handler, 'it knows a later configuration')
       return
     }
-    handler.sid = sid ?? this.anonymous--
-    for (const other of this.handlers.values()) {
-      // A link that died unnoticed: a learner has one leader, and one link to it.
-      if (other !== handler && other.state !== 'hello' && other.sid === handler.sid) this.drop(other, 'it came anew')
-    }
+    this.handlers.name(handler, sid)
     if (this.phase !== 'epoch') {
       if (this.phase !== 'accepting') handler.sendLeaderInfo(this.epochStart)
       return
@@ -173,7 +158,6 @@ export class Leader implements RoleCore {
     this.tryElected()
   }
 
-  /** `currentEpoch` -1: it had accepted this epoch before, and its answer is no promise any more. */
   onAckEpoch(handler: LearnerHandler, currentEpoch: number, zxidLast: Zxid): void {
     if (this.phase === 'newLeader' || this.phase === 'broadcast') {
       handler.startSync()
@@ -182,7 +166,7 @@ export class Leader implements RoleCore {
     if (this.phase !== 'ackEpoch' || currentEpoch === -1) return
     const ahead = currentEpoch - this.electedEpoch || zxidLast - this.electedZxid
     if (ahead > 0) {
-      this.drop(handler, `its history (${currentEpoch}, 0x${zxidHex(zxidLast)}) is newer than ours`)
+      this.handlers.drop(handler, `its history (${currentEpoch}, 0x${zxidHex(zxidLast)}) is newer than ours`)
       return
     }
     if (zxidLast === -1 || !this.host.committed.isVoter(handler.sid)) return
@@ -226,7 +210,7 @@ export class Leader implements RoleCore {
 
   onNewLeaderAck(handler: LearnerHandler, zxid: Zxid): void {
     if (zxid !== this.epochStart) {
-      this.drop(handler, `it acknowledged NEWLEADER 0x${zxidHex(zxid)}`)
+      this.handlers.drop(handler, `it acknowledged NEWLEADER 0x${zxidHex(zxid)}`)
       return
     }
     handler.onSynced()
@@ -274,25 +258,14 @@ export class Leader implements RoleCore {
     }
     this.zxidProposed = zxid
     // Links first: the network is busy while our own disk is.
-    this.broadcast(false, Packet.proposal, zxid, bytes)
+    this.handlers.broadcast(false, Packet.proposal, zxid, bytes)
     this.host.append({ zxid, bytes })
-  }
-
-  /** To all participants, or to all observers, that are past their sync decision. */
-  private broadcast(observers: boolean, type: number, zxid: Zxid, data: Uint8Array | null): void {
-    this.scratch.clear()
-    writePacket(this.scratch, type, zxid, data)
-    const encoded = this.scratch.bytes()
-    for (const handler of this.handlers.values()) {
-      if (handler.forwarding && handler.observer === observers) handler.sendLive(type, zxid, data, encoded)
-    }
   }
 
   onDurable(): void {
     this.onAcks()
   }
 
-  /** Somebody's mark has moved. */
   onAcks(): void {
     if (this.phase !== 'broadcast') return
     let rule: Rule | null = null
@@ -330,8 +303,8 @@ export class Leader implements RoleCore {
     if (txnType(bytes) === TXN_RECONFIG) {
       this.commitReconfig(zxid, bytes)
     } else {
-      this.broadcast(false, Packet.commit, zxid, null)
-      this.broadcast(true, Packet.inform, zxid, bytes)
+      this.handlers.broadcast(false, Packet.commit, zxid, null)
+      this.handlers.broadcast(true, Packet.inform, zxid, bytes)
     }
     this.host.deliverTo(zxid)
     while (this.syncs.length > 0 && this.syncs[0]!.zxid <= zxid) this.sendSync(this.syncs.shift()!.handler)
@@ -347,8 +320,8 @@ export class Leader implements RoleCore {
     this.host.activate(quorum, designated, zxid)
     this.mayCommit = designated === this.sid
     this.rules.push({ from: this.zxidProposed + 1, quorums: this.quorums() })
-    this.broadcast(false, Packet.commitAndActivate, zxid, writeActivate(designated))
-    this.broadcast(true, Packet.informAndActivate, zxid, writeInformActivate(designated, bytes))
+    this.handlers.broadcast(false, Packet.commitAndActivate, zxid, writeActivate(designated))
+    this.handlers.broadcast(true, Packet.informAndActivate, zxid, writeInformActivate(designated, bytes))
   }
 
   /** Ourselves, if we stay a voter at the same address; else the new voter that has logged most. */
@@ -369,6 +342,18 @@ export class Leader implements RoleCore {
 
   // --- what learners ask ---------------------------------------------------------------------------------------------
 
+  onRequest({ link, sid }: LearnerHandler, request: ForwardedRequest): void {
+    this.host.out.request(link, sid, request)
+  }
+
+  onRevalidate({ link, sid }: LearnerHandler, sessionHi: number, sessionLo: number, timeoutMs: number): void {
+    this.host.out.revalidate(link, sid, sessionHi, sessionLo, timeoutMs)
+  }
+
+  onTouched(sessionHi: number, sessionLo: number, timeoutMs: number): void {
+    this.host.out.sessionTouched(sessionHi, sessionLo, timeoutMs)
+  }
+
   /** All that is committed here goes ahead of the answer. A leader that slept finds out first that it is none. */
   onSync(handler: LearnerHandler): void {
     if (!this.hasLease()) {
@@ -380,12 +365,12 @@ export class Leader implements RoleCore {
   }
 
   private sendSync(handler: LearnerHandler): void {
-    if (!handler.closed) this.sendPacket(handler.link, Packet.sync, 0, null)
+    if (!handler.closed) this.handlers.sendPacket(handler.link, Packet.sync, 0, null)
   }
 
   answerRevalidate(link: LinkId, sessionHi: number, sessionLo: number, valid: boolean): void {
     if (!this.handlers.has(link)) return
-    this.sendPacket(link, Packet.revalidate, -1, writeRevalidated(sessionHi, sessionLo, valid))
+    this.handlers.sendPacket(link, Packet.revalidate, -1, writeRevalidated(sessionHi, sessionLo, valid))
   }
 
   // --- links and time ------------------------------------------------------------------------------------------------
@@ -395,57 +380,24 @@ export class Leader implements RoleCore {
   }
 
   onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
-    const handler = this.handlers.get(link)
-    if (handler === undefined) return end - off
-    try {
-      return handler.onBytes(buf, off, end)
-    } catch (err) {
-      if (!(err instanceof ProtocolError)) throw err
-      this.drop(handler, err.message)
-      return end - off
-    }
+    return this.handlers.onBytes(link, buf, off, end)
   }
 
   onClose(link: LinkId): void {
-    const handler = this.handlers.get(link)
-    if (handler !== undefined) this.forget(handler, 'its link is closed')
+    this.handlers.onClose(link)
   }
 
   onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void {
-    this.handlers.get(link)?.onHistory(proposals, state)
+    this.handlers.onHistory(link, proposals, state)
   }
 
   onSnapshotSent(link: LinkId): void {
-    this.handlers.get(link)?.onSnapshotSent()
+    this.handlers.onSnapshotSent(link)
   }
 
-  drop(handler: LearnerHandler, why: string): void {
-    if (handler.closed) return
-    this.host.out.close(handler.link, why)
-    this.forget(handler, why)
-  }
-
-  private forget(handler: LearnerHandler, why: string): void {
-    const { out } = this.host
-    out.trace(`learner ${handler.sid} is gone: ${why}`)
-    const wasReady = handler.state === 'ready'
-    handler.closed = true
-    this.handlers.delete(handler.link)
-    if (wasReady) out.learnerGone(handler.link, handler.sid)
+  onGone(handler: LearnerHandler): void {
+    if (handler.state === 'ready') this.host.out.learnerGone(handler.link, handler.sid)
     if (!this.mayCommit && !this.hasLease()) this.quit('somebody else is to lead')
-  }
-
-  countSyncs(kind: 'diff' | 'snap'): number {
-    let count = 0
-    for (const handler of this.handlers.values()) if (handler.syncKind === kind) count++
-    return count
-  }
-
-  /** A packet for one learner. Not through `scratch`: it may be sent in the middle of a broadcast. */
-  sendPacket(link: LinkId, type: number, zxid: Zxid, data: Uint8Array | null): void {
-    const out = new Output(64 + (data === null ? 0 : data.length))
-    writePacket(out, type, zxid, data)
-    this.host.out.send(link, out.bytes())
   }
 
   /** Do we hear of a quorum, as of now? Those count too that are being synchronised: they have promised to follow. */
@@ -469,21 +421,17 @@ export class Leader implements RoleCore {
       this.quit('no quorum of followers is heard of')
       return
     }
-    for (const handler of this.handlers.values()) {
-      if (now >= handler.readDeadlineMs) this.drop(handler, 'it was silent for too long')
-    }
+    this.handlers.dropSilent()
     if (!pingDue) return
     this.nextPingMs = now + this.host.options.tickMs / 2
-    for (const handler of this.handlers.values()) handler.ping(this.zxidProposed)
+    this.handlers.ping(this.zxidProposed)
   }
 
   nextDeadlineMs(): number {
-    let next = Math.min(this.phaseDeadlineMs, this.nextPingMs)
-    for (const { readDeadlineMs } of this.handlers.values()) next = Math.min(next, readDeadlineMs)
-    return next
+    return Math.min(this.phaseDeadlineMs, this.nextPingMs, this.handlers.nextDeadlineMs())
   }
 
-  nowMs(): number {
+  private nowMs(): number {
     return this.host.out.nowMs()
   }
 
@@ -495,18 +443,13 @@ export class Leader implements RoleCore {
 
   end(): void {
     this.ended = true
-    for (const handler of this.handlers.values()) {
-      handler.closed = true
-      this.host.out.close(handler.link, 'leading no more')
-    }
-    this.handlers.clear()
+    this.handlers.end('leading no more')
   }
 
   // --- views ---------------------------------------------------------------------------------------------------------
 
   learners(): readonly LearnerView[] {
-    const known = [...this.handlers.values()].filter(({ state }) => state !== 'hello')
-    return known.map(({ link, sid, observer, synced }) => ({ link, sid, observer, synced }))
+    return this.handlers.views()
   }
 
   hasSyncedQuorum(quorum: Quorum): boolean {

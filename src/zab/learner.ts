@@ -1,5 +1,6 @@
 /**
- * A follower or observer: finds its leader, is made equal to it, then logs, acknowledges and delivers.
+ * A follower or observer: finds its leader, is made equal to it, then logs, acknowledges and delivers. An observer may
+ * have a follower for its master instead (observermaster.ts); "leader" below is either.
  *
  *   dialing -> leaderInfo -> accepting -> op -> ( truncating | loading ) -> sync -> entering -> acked -> live
  *
@@ -25,6 +26,9 @@ import { ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import { counterOf, EPOCH_LIMIT, epochOf, makeZxid, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { follows, hole } from './commitlog.ts'
+import { OP_SYNC } from './learnerhandler.ts'
+import { MasterSearch } from './mastersearch.ts'
+import { ObserverMaster, type Upstream } from './observermaster.ts'
 import {
   makePacket,
   Packet,
@@ -42,7 +46,7 @@ import {
   writeTouched,
 } from './packets.ts'
 import { NO_HISTORY, PACKET_BYTES_MAX, quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
-import type { Epoch, ForwardedRequest, LearnerView, LinkId, Proposal, Quorum, Sid } from './types.ts'
+import type { Epoch, ForwardedRequest, LearnerView, LinkId, LinkKind, Proposal, Quorum, Sid } from './types.ts'
 import { TXN_RECONFIG, txnType } from './types.ts'
 
 type State =
@@ -57,11 +61,11 @@ type State =
   | 'acked'
   | 'live'
 
-/** Java: 5. We may have elected a Java leader while it still listens to its silence of 200 ms, its port closed. */
-const TRIES_MAX = 8
 const NEVER = Number.POSITIVE_INFINITY
 
-export class Learner implements RoleCore {
+export class Learner implements RoleCore, Upstream {
+  /** Whom our link leads to. */
+  master: Sid | null
   private readonly host: RoleHost
   private readonly observer: boolean
   private readonly scratch: Output
@@ -71,10 +75,9 @@ export class Learner implements RoleCore {
   private link: LinkId | null
   private state: State
   private ended: boolean
-  /** Failed tries to connect, when to try again, and when to give up. */
-  private tries: number
-  private retryAtMs: number
-  private connectUntilMs: number
+  private readonly search: MasterSearch
+  /** Our observers, from UPTODATE on. */
+  private observers: ObserverMaster | null
   /** The leader is gone if it says nothing until then. Never while it is our own disk that is awaited. */
   private readDeadlineMs: number
   private epoch: number
@@ -108,9 +111,9 @@ export class Learner implements RoleCore {
     this.link = null
     this.state = 'dialing'
     this.ended = false
-    this.tries = 0
-    this.retryAtMs = NEVER
-    this.connectUntilMs = NEVER
+    this.master = null
+    this.search = new MasterSearch(host, observer)
+    this.observers = null
     this.readDeadlineMs = NEVER
     this.epoch = 0
     this.promise = -1
@@ -129,35 +132,34 @@ export class Learner implements RoleCore {
   // --- the link ------------------------------------------------------------------------------------------------------
 
   start(): void {
-    const { connectLimitTicks, initLimitTicks, tickMs } = this.host.options
-    this.connectUntilMs = this.nowMs() + (connectLimitTicks || initLimitTicks) * tickMs
-    this.host.dialLeader()
+    this.search.start()
   }
 
-  onDialFailed(): void {
-    if (this.state !== 'dialing') return
-    this.tries++
-    const { connectDelayMs } = this.host.options
-    this.retryAtMs = this.nowMs() + connectDelayMs
-    if (this.tries >= TRIES_MAX || this.retryAtMs >= this.connectUntilMs) this.leave('the leader cannot be reached')
+  onDialFailed(sid: Sid, kind: LinkKind): void {
+    if (this.search.isTarget(sid, kind) && !this.search.onFailed()) this.leave('the leader cannot be reached')
   }
 
-  onOpen(link: LinkId): void {
+  onOpen(link: LinkId, sid: Sid, kind: LinkKind): void {
     const { options, acceptedEpoch, committed } = this.host
+    if (!this.search.isTarget(sid, kind)) {
+      this.host.out.close(link, 'it is not the one that we look for')
+      return
+    }
+    this.search.end()
     this.link = link
+    this.master = sid
     this.state = 'leaderInfo'
-    this.retryAtMs = NEVER
-    this.connectUntilMs = NEVER
     const type = this.observer ? Packet.observerInfo : Packet.followerInfo
     this.send(type, makeZxid(acceptedEpoch, 0), writeLearnerInfo(options.sid, committed.version))
     this.listen()
   }
 
   owns(link: LinkId): boolean {
-    return link === this.link
+    return link === this.link || this.observers?.links.has(link) === true
   }
 
-  onBytes(_link: LinkId, buf: Uint8Array, off: number, end: number): number {
+  onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
+    if (link !== this.link) return this.observers?.links.onBytes(link, buf, off, end) ?? end - off
     const start = off
     if (this.readDeadlineMs !== NEVER) this.listen()
     try {
@@ -175,7 +177,11 @@ export class Learner implements RoleCore {
     return off - start
   }
 
-  onClose(): void {
+  onClose(link: LinkId): void {
+    if (link !== this.link) {
+      this.observers?.links.onClose(link)
+      return
+    }
     this.link = null
     this.leave('the leader is gone')
   }
@@ -186,22 +192,13 @@ export class Learner implements RoleCore {
   }
 
   onDeadline(): void {
-    const now = this.nowMs()
-    if (now >= this.connectUntilMs) {
-      this.leave('the leader cannot be reached in time')
-      return
-    }
-    if (now >= this.readDeadlineMs) {
-      this.leave('the leader was silent for too long')
-      return
-    }
-    if (now < this.retryAtMs) return
-    this.retryAtMs = NEVER
-    this.host.dialLeader()
+    if (!this.search.onDeadline()) this.leave('the leader cannot be reached in time')
+    else if (this.nowMs() >= this.readDeadlineMs) this.leave('the leader was silent for too long')
+    else this.observers?.onDeadline()
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.connectUntilMs, this.readDeadlineMs, this.retryAtMs)
+    return Math.min(this.search.nextDeadlineMs(), this.readDeadlineMs, this.observers?.nextDeadlineMs() ?? NEVER)
   }
 
   private nowMs(): number {
@@ -216,6 +213,7 @@ export class Learner implements RoleCore {
 
   end(): void {
     this.ended = true
+    this.observers?.links.end('following no more')
     if (this.link !== null) this.host.out.close(this.link, 'following no more')
     this.link = null
   }
@@ -430,6 +428,9 @@ export class Learner implements RoleCore {
     host.deliverTo(this.zxidCommitted)
     this.state = 'live'
     this.zxidAcked = Math.max(this.zxidAcked, this.zxidCommitted)
+    if (!this.observer && host.options.observerMasters) {
+      this.observers = new ObserverMaster(host, this, this.epoch, this.zxidCommitted)
+    }
     host.works(this.epoch)
     this.sendAcks()
   }
@@ -455,11 +456,12 @@ export class Learner implements RoleCore {
         return
       case Packet.revalidate: {
         const { sessionHi, sessionLo, valid } = readRevalidated(packet.data)
-        host.out.revalidated(sessionHi, sessionLo, valid)
+        const theirs = this.observers?.onRevalidated(sessionHi, sessionLo, valid) === true
+        if (!theirs) host.out.revalidated(sessionHi, sessionLo, valid)
         return
       }
       case Packet.sync:
-        host.out.synced()
+        if (this.observers?.onSynced() !== true) host.out.synced()
         return
       default:
         host.out.trace(`the leader sent a packet ${packet.type}`)
@@ -523,7 +525,8 @@ export class Learner implements RoleCore {
     const { zxid, bytes } = proposal
     this.zxidCommitted = zxid
     let changed = false
-    if (designated !== null && txnType(bytes) === TXN_RECONFIG) {
+    const activates = designated !== null && txnType(bytes) === TXN_RECONFIG
+    if (activates) {
       changed = host.activate(
         this.parsed(() => quorumOfProposal(bytes, host.parse)),
         designated,
@@ -531,6 +534,7 @@ export class Learner implements RoleCore {
       )
     }
     if (this.state === 'live') {
+      this.observers?.onCommitted(proposal, activates ? designated : null)
       if (zxid <= host.log.zxidLogged) host.deliverTo(zxid)
       else host.deliverUnlogged(proposal)
     }
@@ -554,22 +558,35 @@ export class Learner implements RoleCore {
 
   private answerPing(zxid: Zxid): void {
     const touched = new Output(256)
-    this.host.out.takeTouched((hi, lo, timeoutMs) => writeTouched(touched, hi, lo, timeoutMs))
+    const add = (hi: number, lo: number, timeoutMs: number): void => writeTouched(touched, hi, lo, timeoutMs)
+    this.host.out.takeTouched(add)
+    this.observers?.takeTouched(add)
     this.send(Packet.ping, zxid, touched.bytes())
   }
 
   forward(request: ForwardedRequest): boolean {
     if (this.state !== 'live' || this.link === null) return false
+    if (request.type === OP_SYNC) this.observers?.onOwnSync()
+    this.sendRequest(request)
+    return true
+  }
+
+  sendRequest(request: ForwardedRequest): void {
+    if (this.link === null) return
     this.scratch.clear()
     writeForwarded(this.scratch, request)
     this.host.out.send(this.link, this.scratch.bytes())
-    return true
   }
 
   revalidate(sessionHi: number, sessionLo: number, timeoutMs: number): boolean {
     if (this.state !== 'live') return false
-    this.send(Packet.revalidate, -1, writeRevalidate(sessionHi, sessionLo, timeoutMs))
+    this.observers?.onOwnRevalidate(sessionHi, sessionLo)
+    this.sendRevalidate(sessionHi, sessionLo, timeoutMs)
     return true
+  }
+
+  sendRevalidate(sessionHi: number, sessionLo: number, timeoutMs: number): void {
+    this.send(Packet.revalidate, -1, writeRevalidate(sessionHi, sessionLo, timeoutMs))
   }
 
   /** A configuration that cannot be read is the leader's fault. */
@@ -581,24 +598,33 @@ export class Learner implements RoleCore {
     }
   }
 
-  // --- what only leaders do ------------------------------------------------------------------------------------------
+  // --- observers of ours ---------------------------------------------------------------------------------------------
 
-  onAccept(link: LinkId): void {
-    this.host.out.close(link, 'we do not lead')
+  onAccept(link: LinkId, kind: LinkKind): void {
+    if (kind === 'observer' && this.observers !== null) this.observers.links.accept(link)
+    else this.host.out.close(link, 'we do not lead')
   }
+
+  onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void {
+    this.observers?.links.onHistory(link, proposals, state)
+  }
+
+  onSnapshotSent(link: LinkId): void {
+    this.observers?.links.onSnapshotSent(link)
+  }
+
+  learners(): readonly LearnerView[] {
+    return this.observers?.links.views() ?? []
+  }
+
+  // --- what only leaders do ------------------------------------------------------------------------------------------
 
   propose(zxid: Zxid): void {
     this.host.out.trace(`0x${zxidHex(zxid)} is not proposed: we do not lead`)
   }
 
-  onHistory(): void {}
-  onSnapshotSent(): void {}
   onVoterLooking(): void {}
   answerRevalidate(): void {}
-
-  learners(): readonly LearnerView[] {
-    return []
-  }
 
   hasSyncedQuorum(): boolean {
     return false

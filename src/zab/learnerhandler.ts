@@ -1,9 +1,10 @@
 /**
- * One learner as its leader handles it: handshake, synchronisation, then what it sends.
+ * One learner as its master handles it: handshake, synchronisation, then what it sends. The master is a leader, or a
+ * follower with observers of its own (observermaster.ts).
  *
  *   hello -> epoch -> ackEpoch -> elected -> syncing -> newLeader -> acked -> ready
  *
- * `epoch`, `elected` and `acked` wait for a quorum of others; the leader moves the learner on. Everything it is sent
+ * `epoch`, `elected` and `acked` wait for a quorum of others; the master moves the learner on. Everything it is sent
  * goes one way: from the step in which the sync is decided, live traffic follows it on the same link (held back while a
  * snapshot streams), so nothing falls between the two, and nobody who passed ACKEPOCH misses a proposal.
  *
@@ -16,7 +17,7 @@
 
 import { ProtocolError } from '../jute/input.ts'
 import { counterOf, EPOCH_LIMIT, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
-import type { Leader } from './leader.ts'
+import type { LearnerLinks } from './learnerlinks.ts'
 import {
   makePacket,
   Packet,
@@ -30,16 +31,42 @@ import {
   readTouched,
   writeLeaderInfo,
 } from './packets.ts'
-import { PACKET_BYTES_MAX } from './role.ts'
+import { PACKET_BYTES_MAX, type RoleHost } from './role.ts'
 import { HistoryWalk, planSync } from './sync.ts'
-import type { LinkId, Proposal, Sid } from './types.ts'
+import type { ForwardedRequest, LinkId, Proposal, Sid } from './types.ts'
 
 export type HandlerState = 'hello' | 'epoch' | 'ackEpoch' | 'elected' | 'syncing' | 'newLeader' | 'acked' | 'ready'
 
 /** Before it has said who it is, a peer is given no more memory than this. */
 const HELLO_BYTES_MAX = 1024
 /** The op of a sync request; all others are the server's business. */
-const OP_SYNC = 9
+export const OP_SYNC = 9
+
+/** Whom learners follow. Java: LearnerMaster. */
+export interface Master {
+  readonly host: RoleHost
+  /** epoch << 32 */
+  readonly epochStart: Zxid
+  readonly zxidProposed: Zxid
+  readonly zxidCommitted: Zxid
+  /** Null sid: it does not say who it is. Answered by `sendLeaderInfo`, now or later, unless it is dropped. */
+  onHello(handler: LearnerHandler, sid: Sid | null, acceptedEpoch: number, configVersion: Zxid): void
+  /** Answered by `startSync`. `currentEpoch` -1: it had accepted this epoch before, and its answer is no promise any more. */
+  onAckEpoch(handler: LearnerHandler, currentEpoch: number, zxidLast: Zxid): void
+  /** The configuration that NEWLEADER carries. */
+  newLeaderText(): Uint8Array
+  /** Answered by `onSynced`, then `sendUpToDate`. */
+  onNewLeaderAck(handler: LearnerHandler, zxid: Zxid): void
+  /** Somebody's mark has moved. */
+  onAcks(): void
+  /** Bytes are borrowed. */
+  onRequest(handler: LearnerHandler, request: ForwardedRequest): void
+  onSync(handler: LearnerHandler, request: ForwardedRequest): void
+  onRevalidate(handler: LearnerHandler, sessionHi: number, sessionLo: number, timeoutMs: number): void
+  onTouched(sessionHi: number, sessionLo: number, timeoutMs: number): void
+  /** Nothing more comes from it; its link is closed. */
+  onGone(handler: LearnerHandler): void
+}
 
 interface Held {
   readonly type: number
@@ -64,7 +91,8 @@ export class LearnerHandler {
   /** It is dropped if it says nothing until then. */
   readDeadlineMs: number
 
-  private readonly leader: Leader
+  private readonly master: Master
+  private readonly links: LearnerLinks
   private readonly packet: QuorumPacket
   private zxidPeer: Zxid
   private walk: HistoryWalk | null
@@ -76,8 +104,9 @@ export class LearnerHandler {
   private unackedSinceMs: number
   private zxidProposed: Zxid
 
-  constructor(leader: Leader, link: LinkId) {
-    this.leader = leader
+  constructor(master: Master, links: LearnerLinks, link: LinkId) {
+    this.master = master
+    this.links = links
     this.link = link
     this.sid = 0
     this.observer = false
@@ -87,7 +116,7 @@ export class LearnerHandler {
     this.syncKind = null
     this.zxidAcked = 0
     this.leaseUntilMs = 0
-    this.readDeadlineMs = leader.nowMs() + leader.initMs
+    this.readDeadlineMs = links.nowMs() + links.initMs
     this.packet = makePacket()
     this.zxidPeer = 0
     this.walk = null
@@ -98,7 +127,7 @@ export class LearnerHandler {
     this.zxidProposed = 0
   }
 
-  /** Has it taken over the leader's history, as far as the leader knows? */
+  /** Has it taken over its master's history, as far as that one knows? */
   get synced(): boolean {
     return this.state === 'ready' || (this.state === 'acked' && !this.observer)
   }
@@ -118,7 +147,7 @@ export class LearnerHandler {
 
   private heard(): void {
     if (this.state !== 'ready') return
-    this.leaseUntilMs = this.leader.nowMs() + this.leader.syncMs
+    this.leaseUntilMs = this.links.nowMs() + this.links.syncMs
     this.readDeadlineMs = this.leaseUntilMs
   }
 
@@ -132,7 +161,7 @@ export class LearnerHandler {
         return
       case 'newLeader':
         if (packet.type !== Packet.ack) throw new ProtocolError(`packet ${packet.type} instead of an ACK`, 0)
-        this.leader.onNewLeaderAck(this, packet.zxid)
+        this.master.onNewLeaderAck(this, packet.zxid)
         return
       case 'acked': // the learner has nothing to say yet; what Java's might (a ping's answer) is as good later as now
       case 'ready':
@@ -156,13 +185,13 @@ export class LearnerHandler {
     this.observer = type === Packet.observerInfo
     this.state = 'epoch'
     this.readDeadlineMs = Number.POSITIVE_INFINITY
-    this.leader.onHello(this, info.sid, acceptedEpoch, info.configVersion)
+    this.master.onHello(this, info.sid, acceptedEpoch, info.configVersion)
   }
 
   sendLeaderInfo(epochStart: Zxid): void {
     this.state = 'ackEpoch'
-    this.readDeadlineMs = this.leader.nowMs() + this.leader.initMs
-    this.leader.sendPacket(this.link, Packet.leaderInfo, epochStart, writeLeaderInfo())
+    this.readDeadlineMs = this.links.nowMs() + this.links.initMs
+    this.links.sendPacket(this.link, Packet.leaderInfo, epochStart, writeLeaderInfo())
   }
 
   private onAckEpoch(packet: QuorumPacket): void {
@@ -170,21 +199,21 @@ export class LearnerHandler {
     this.zxidPeer = packet.zxid
     this.state = 'elected'
     this.readDeadlineMs = Number.POSITIVE_INFINITY
-    this.leader.onAckEpoch(this, readAckEpoch(packet.data), packet.zxid)
+    this.master.onAckEpoch(this, readAckEpoch(packet.data), packet.zxid)
   }
 
-  /** The epoch is the leader's: its history is made ours. */
+  /** The epoch is ours: its history is made ours too. */
   startSync(): void {
-    const { leader } = this
+    const { master, links } = this
     this.state = 'syncing'
-    this.leaseUntilMs = leader.nowMs() + leader.initMs + leader.syncMs
-    const { forceSnapshotSync, txnLogSync } = leader.host.options
-    const plan = planSync(this.zxidPeer, leader.host.log, leader.zxidCommitted, {
+    this.leaseUntilMs = links.nowMs() + links.initMs + links.syncMs
+    const { forceSnapshotSync, txnLogSync } = master.host.options
+    const plan = planSync(this.zxidPeer, master.host.log, master.zxidCommitted, {
       forceSnapshotSync,
-      txnLogSync: txnLogSync && !leader.needTree.has(this.sid),
+      txnLogSync: txnLogSync && !links.needTree.has(this.sid),
     })
-    leader.host.out.trace(
-      `sync of ${this.sid} at 0x${zxidHex(this.zxidPeer)}: ${plan.kind}, committed 0x${zxidHex(leader.zxidCommitted)}`,
+    master.host.out.trace(
+      `sync of ${this.sid} at 0x${zxidHex(this.zxidPeer)}: ${plan.kind}, committed 0x${zxidHex(master.zxidCommitted)}`,
     )
     if (plan.kind === 'snap') {
       this.sendSnapshot()
@@ -202,16 +231,16 @@ export class LearnerHandler {
   }
 
   private sendOp(kind: 'diff' | 'trunc', zxid: Zxid): void {
-    this.leader.sendPacket(this.link, kind === 'diff' ? Packet.diff : Packet.trunc, zxid, null)
+    this.links.sendPacket(this.link, kind === 'diff' ? Packet.diff : Packet.trunc, zxid, null)
   }
 
   /** Participants go first whatever the load; an observer that finds no room has to come again. */
   private takeTurn(kind: 'diff' | 'snap'): boolean {
-    const { options } = this.leader.host
+    const { options } = this.master.host
     const most = kind === 'diff' ? options.diffSyncsMax : options.snapSyncsMax
     this.syncKind = null
-    if (this.observer && this.leader.countSyncs(kind) >= most) {
-      this.leader.drop(this, `${most} ${kind} syncs are under way`)
+    if (this.observer && this.links.countSyncs(kind) >= most) {
+      this.links.drop(this, `${most} ${kind} syncs are under way`)
       return false
     }
     this.syncKind = kind
@@ -219,25 +248,25 @@ export class LearnerHandler {
   }
 
   private askHistory(walk: HistoryWalk): void {
-    const { host } = this.leader
-    this.readDeadlineMs = this.leader.nowMs() + this.leader.initMs
+    const { host } = this.master
+    this.readDeadlineMs = this.links.nowMs() + this.links.initMs
     host.out.history(this.link, walk.zxidSeen, host.options.historyBytes)
   }
 
   onHistory(proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void {
-    const { walk, leader } = this
+    const { walk, master, links } = this
     if (walk === null) return
-    this.leaseUntilMs = leader.nowMs() + leader.initMs + leader.syncMs
+    this.leaseUntilMs = links.nowMs() + links.initMs + links.syncMs
     let whole = state !== 'gap'
     for (const proposal of proposals) {
-      if (!whole || proposal.zxid > leader.zxidCommitted) break
+      if (!whole || proposal.zxid > master.zxidCommitted) break
       const step = walk.step(proposal.zxid)
-      if (step === 'diff') this.sendOp('diff', leader.host.log.lastUpTo(leader.zxidCommitted))
+      if (step === 'diff') this.sendOp('diff', master.host.log.lastUpTo(master.zxidCommitted))
       if (step === 'trunc') this.sendOp('trunc', walk.zxidCut)
       if (step === 'gap') whole = false
       else if (step !== 'skip' && proposal.zxid > this.zxidPeer) this.sendCommitted(proposal)
     }
-    if (whole && walk.decided && walk.zxidQueued >= leader.host.log.zxidReach) {
+    if (whole && walk.decided && walk.zxidQueued >= master.host.log.zxidReach) {
       this.walk = null
       this.goLive(walk.zxidQueued)
       this.sendNewLeader()
@@ -253,28 +282,28 @@ export class LearnerHandler {
       this.sendSnapshot()
       return
     }
-    leader.needTree.add(this.sid)
-    leader.drop(this, 'the log on disk has not all that it lacks')
+    links.needTree.add(this.sid)
+    links.drop(this, 'the log on disk has not all that it lacks')
   }
 
   private sendSnapshot(): void {
-    const { leader } = this
+    const { master, links } = this
     if (!this.takeTurn('snap')) return
     this.readDeadlineMs = Number.POSITIVE_INFINITY
-    const zxid = leader.host.log.zxidDelivered
-    leader.sendPacket(this.link, Packet.snap, zxid, null)
+    const zxid = master.host.log.zxidDelivered
+    links.sendPacket(this.link, Packet.snap, zxid, null)
     this.held = []
     this.goLive(zxid)
-    if (!this.closed) leader.host.out.sendSnapshot(this.link, zxid)
+    if (!this.closed) master.host.out.sendSnapshot(this.link, zxid)
   }
 
   onSnapshotSent(): void {
-    const { held, leader } = this
+    const { held, links } = this
     if (held === null) return
     this.held = null
     this.heldBytes = 0
-    this.leaseUntilMs = leader.nowMs() + leader.initMs + leader.syncMs
-    for (const { type, zxid, data } of held) leader.sendPacket(this.link, type, zxid, data)
+    this.leaseUntilMs = links.nowMs() + links.initMs + links.syncMs
+    for (const { type, zxid, data } of held) links.sendPacket(this.link, type, zxid, data)
     this.sendNewLeader()
   }
 
@@ -284,9 +313,9 @@ export class LearnerHandler {
    * have logged it when it acknowledges NEWLEADER, and UPTODATE will make it true.
    */
   private goLive(from: Zxid): void {
-    const bound = this.leader.zxidCommitted
+    const bound = this.master.zxidCommitted
     this.forwarding = true
-    this.leader.host.log.visitAfter(from, (proposal) => {
+    this.master.host.log.visitAfter(from, (proposal) => {
       if (proposal.zxid <= bound) this.sendCommitted(proposal)
       else if (!this.observer) this.sendOrHold(Packet.proposal, proposal.zxid, proposal.bytes, null)
     })
@@ -300,22 +329,22 @@ export class LearnerHandler {
   private sendNewLeader(): void {
     if (this.closed) return
     this.state = 'newLeader'
-    this.readDeadlineMs = this.leader.nowMs() + this.leader.initMs
-    this.leader.sendPacket(this.link, Packet.newLeader, this.leader.epochStart, this.leader.newLeaderText())
+    this.readDeadlineMs = this.links.nowMs() + this.links.initMs
+    this.links.sendPacket(this.link, Packet.newLeader, this.master.epochStart, this.master.newLeaderText())
   }
 
   /** It has acknowledged NEWLEADER. */
   onSynced(): void {
     this.state = 'acked'
     this.syncKind = null
-    this.leader.needTree.delete(this.sid)
+    this.links.needTree.delete(this.sid)
     this.readDeadlineMs = Number.POSITIVE_INFINITY
   }
 
   sendUpToDate(): void {
     this.state = 'ready'
     this.heard()
-    this.leader.sendPacket(this.link, Packet.upToDate, -1, null)
+    this.links.sendPacket(this.link, Packet.upToDate, -1, null)
   }
 
   /** A packet for all. `encoded`: the same, ready to be sent, where the caller has it. */
@@ -327,24 +356,24 @@ export class LearnerHandler {
   private sendOrHold(type: number, zxid: Zxid, data: Uint8Array | null, encoded: Uint8Array | null): void {
     if (this.closed) return
     if (this.held === null) {
-      if (encoded === null) this.leader.sendPacket(this.link, type, zxid, data)
-      else this.leader.host.out.send(this.link, encoded)
+      if (encoded === null) this.links.sendPacket(this.link, type, zxid, data)
+      else this.master.host.out.send(this.link, encoded)
       return
     }
     this.held.push({ type, zxid, data })
     this.heldBytes += 64 + (data === null ? 0 : data.length)
-    if (this.heldBytes > this.leader.host.options.heldBytesMax) {
-      this.leader.drop(this, 'too much was held back for it while it took its snapshot')
+    if (this.heldBytes > this.master.host.options.heldBytesMax) {
+      this.links.drop(this, 'too much was held back for it while it took its snapshot')
     }
   }
 
   ping(zxidProposed: Zxid): void {
     if (this.state !== 'newLeader' && this.state !== 'acked' && this.state !== 'ready') return
-    const { leader } = this
-    if (this.zxidUnacked > 0 && leader.nowMs() - this.unackedSinceMs >= leader.syncMs) {
-      leader.drop(this, `it has not acknowledged 0x${zxidHex(this.zxidUnacked)} for too long`)
+    const { links } = this
+    if (this.zxidUnacked > 0 && links.nowMs() - this.unackedSinceMs >= links.syncMs) {
+      links.drop(this, `it has not acknowledged 0x${zxidHex(this.zxidUnacked)} for too long`)
     } else {
-      leader.sendPacket(this.link, Packet.ping, zxidProposed, null)
+      links.sendPacket(this.link, Packet.ping, zxidProposed, null)
     }
   }
 
@@ -352,34 +381,33 @@ export class LearnerHandler {
     this.zxidProposed = zxid
     if (this.zxidUnacked > 0 || !this.synced || this.observer) return
     this.zxidUnacked = zxid
-    this.unackedSinceMs = this.leader.nowMs()
+    this.unackedSinceMs = this.links.nowMs()
   }
 
   private onRequest(packet: QuorumPacket): void {
-    const { leader } = this
-    const { out } = leader.host
+    const { master } = this
     switch (packet.type) {
       case Packet.ack:
         this.onAck(packet.zxid)
         return
       case Packet.ping:
-        readTouched(packet.data, (hi, lo, timeoutMs) => out.sessionTouched(hi, lo, timeoutMs))
+        readTouched(packet.data, (hi, lo, timeoutMs) => master.onTouched(hi, lo, timeoutMs))
         return
       case Packet.request: {
         if (this.state !== 'ready') throw new ProtocolError('a request ahead of UPTODATE', 0)
         const request = readForwarded(packet.data, packet.authinfo)
-        if (request.type === OP_SYNC) leader.onSync(this)
-        else out.request(this.link, this.sid, request)
+        if (request.type === OP_SYNC) master.onSync(this, request)
+        else master.onRequest(this, request)
         return
       }
       case Packet.revalidate: {
         if (this.state !== 'ready') throw new ProtocolError('a session ahead of UPTODATE', 0)
         const { sessionHi, sessionLo, timeoutMs } = readRevalidate(packet.data)
-        out.revalidate(this.link, this.sid, sessionHi, sessionLo, timeoutMs)
+        master.onRevalidate(this, sessionHi, sessionLo, timeoutMs)
         return
       }
       default:
-        out.trace(`learner ${this.sid} sent a packet ${packet.type}`)
+        master.host.out.trace(`learner ${this.sid} sent a packet ${packet.type}`)
         return
     }
   }
@@ -387,16 +415,16 @@ export class LearnerHandler {
   private onAck(zxid: Zxid): void {
     // The second acknowledgement of NEWLEADER, which answers UPTODATE, says nothing new.
     if (counterOf(zxid) === 0) return
-    if (zxid > this.leader.zxidProposed) {
-      this.leader.host.out.trace(`learner ${this.sid} acknowledges 0x${zxidHex(zxid)}, which was not proposed`)
+    if (zxid > this.master.zxidProposed) {
+      this.master.host.out.trace(`learner ${this.sid} acknowledges 0x${zxidHex(zxid)}, which was not proposed`)
       return
     }
     if (zxid <= this.zxidAcked) return
     this.zxidAcked = zxid
     if (this.zxidUnacked > 0 && zxid >= this.zxidUnacked) {
       this.zxidUnacked = zxid < this.zxidProposed ? this.zxidProposed : 0
-      this.unackedSinceMs = this.leader.nowMs()
+      this.unackedSinceMs = this.links.nowMs()
     }
-    this.leader.onAcks()
+    this.master.onAcks()
   }
 }

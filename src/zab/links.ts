@@ -1,5 +1,5 @@
 /**
- * The network of a member: the links of its election port and its learner port, over TCP.
+ * The network of a member: the links of its election port, its learner port and its port for observers, over TCP.
  *
  * What comes in goes to a NetworkSink as it comes; what the sink does not consume is kept and offered again with more
  * behind it, at a cost that is linear in the bytes. What goes out is gathered per link and leaves in one write when the
@@ -29,8 +29,8 @@ export interface Network {
   close(link: LinkId, why: string): void
   /** Calls back, later and once, when fewer than ROOM_BYTES are unsent on the link, or when the link is gone. */
   whenRoom(link: LinkId, done: () => void): void
-  /** The learner port listens exactly while asked to; the election port always does. */
-  listenLearners(on: boolean): void
+  /** These ports listen exactly while asked to; the election port always does. */
+  listen(kind: Exclude<LinkKind, 'election'>, on: boolean): void
   /** End of the turn. */
   flush(): void
 }
@@ -48,6 +48,8 @@ export interface LinksOptions {
   /** Our own, as the configuration has them. Port 0 lets the system choose. */
   readonly electionAddresses: readonly Address[]
   readonly learnerAddresses: readonly Address[]
+  /** Where a follower serves observers. */
+  readonly observerAddresses: readonly Address[]
   /** Listen on these ports of every address of the machine (quorumListenOnAllIPs). */
   readonly listenOnAllAddresses: boolean
   /** zookeeper.cnxTimeout, looking up the name included. */
@@ -56,7 +58,7 @@ export interface LinksOptions {
   readonly tcpKeepAlive: boolean
   /** Tries to listen on an election port before `start` gives up; 0 is never (zookeeper.electionPortBindRetry). */
   readonly bindTriesMax: number
-  /** Between two such tries, and those of a learner port. */
+  /** Between two such tries, and those of the other ports. */
   readonly bindRetryMs: number
   readonly learnerBindRetryMs: number
   /** Bytes unsent on a link above which it is closed. */
@@ -67,6 +69,7 @@ export interface LinksOptions {
 }
 
 export const LINKS_DEFAULTS = {
+  observerAddresses: [] as readonly Address[],
   listenOnAllAddresses: false,
   connectTimeoutMs: 5000,
   tcpKeepAlive: false,
@@ -128,7 +131,7 @@ export class Links implements Network {
   private readonly links: Map<LinkId, Link>
   private readonly dials: Set<() => void>
   private readonly ports: Record<LinkKind, Port[]>
-  private learnersWanted: boolean
+  private readonly wanted: Record<LinkKind, boolean>
   private starting: { resolve(): void; reject(err: Error): void } | null
   private dirty: Link[]
   private readonly spareOutputs: Output[]
@@ -144,8 +147,8 @@ export class Links implements Network {
     this.names = new Names(options.lookup)
     this.links = new Map()
     this.dials = new Set()
-    this.ports = { election: [], learner: [] }
-    this.learnersWanted = false
+    this.ports = { election: [], learner: [], observer: [] }
+    this.wanted = { election: true, learner: false, observer: false }
     this.starting = null
     this.dirty = []
     this.spareOutputs = []
@@ -155,11 +158,11 @@ export class Links implements Network {
 
   /** Resolves when an election port is bound; rejects when none could be, `bindTriesMax` times. */
   start(): Promise<void> {
-    const { electionAddresses, learnerAddresses } = this.options
+    const { electionAddresses, learnerAddresses, observerAddresses } = this.options
     if (electionAddresses.length === 0) return Promise.reject(new Error('no election address of our own is known'))
     return new Promise((resolve, reject) => {
       this.starting = { resolve, reject }
-      this.setOwnAddresses(electionAddresses, learnerAddresses)
+      this.setOwnAddresses(electionAddresses, learnerAddresses, observerAddresses)
     })
   }
 
@@ -168,7 +171,7 @@ export class Links implements Network {
     this.stopped = true
     this.starting?.resolve()
     this.starting = null
-    for (const kind of ['election', 'learner'] as const) this.setPorts(kind, [])
+    for (const kind of ['election', 'learner', 'observer'] as const) this.setPorts(kind, [])
     for (const abandon of this.dials) abandon()
     this.dials.clear()
     const closing: Promise<void>[] = []
@@ -180,10 +183,11 @@ export class Links implements Network {
   }
 
   /** Our addresses may change while we run (a reconfiguration). Ports that stay the same are not touched. */
-  setOwnAddresses(election: readonly Address[], learner: readonly Address[]): void {
+  setOwnAddresses(election: readonly Address[], learner: readonly Address[], observer: readonly Address[]): void {
     assert(!this.stopped, 'addresses of a network that has stopped')
     this.setPorts('election', election)
     this.setPorts('learner', learner)
+    this.setPorts('observer', observer)
   }
 
   /** Ports bound at the moment. */
@@ -193,9 +197,9 @@ export class Links implements Network {
 
   // ------------------------------------------------------------------ listening
 
-  listenLearners(on: boolean): void {
-    this.learnersWanted = on
-    for (const port of this.ports.learner) {
+  listen(kind: Exclude<LinkKind, 'election'>, on: boolean): void {
+    this.wanted[kind] = on
+    for (const port of this.ports[kind]) {
       if (on) port.open()
       else port.close()
     }
@@ -213,10 +217,9 @@ export class Links implements Network {
       if (wanted.delete(keyOf(port))) kept.push(port)
       else port.close()
     }
-    const opens = kind === 'election' || this.learnersWanted
     for (const { host, port } of wanted.values()) kept.push(this.makePort(kind, host, port))
     this.ports[kind] = kept
-    if (opens) for (const port of kept) port.open()
+    if (this.wanted[kind]) for (const port of kept) port.open()
   }
 
   private makePort(kind: LinkKind, host: string | null, port: number): Port {

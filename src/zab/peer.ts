@@ -75,8 +75,8 @@ export class Peer implements Zab, RoleHost {
   private leaving: boolean
   private handover: boolean
   private wakeAtMs: number
-  /** Servers whose learner port is being dialled; one dial, one answer. */
-  private readonly dials: Set<Sid>
+  /** Ports of masters that are being dialled; one dial, one answer. */
+  private readonly dials: Set<string>
 
   constructor(options: ZabOptions, out: ZabOut, parse: ParseQuorum, makeElection?: MakeElection) {
     this.options = options
@@ -232,12 +232,11 @@ export class Peer implements Zab, RoleHost {
     this.out.truncate(zxid)
   }
 
-  dialLeader(): void {
-    const { leader } = this.vote
+  dial(sid: Sid, kind: LinkKind): void {
     // An earlier role may have left a dial under way: its answer will do.
-    if (this.dials.has(leader)) return
-    this.dials.add(leader)
-    this.out.dial(leader, 'learner')
+    if (this.dials.has(`${kind} ${sid}`)) return
+    this.dials.add(`${kind} ${sid}`)
+    this.out.dial(sid, kind)
   }
 
   /** Java takes the leader's word even over a later one: that was proposed, cut off by a truncation, and never was. */
@@ -320,7 +319,7 @@ export class Peer implements Zab, RoleHost {
       this.electionLinks.add(link)
       this.election.onAccept(link)
     } else if (this.core !== null) {
-      this.core.onAccept(link)
+      this.core.onAccept(link, kind)
     } else {
       this.out.close(link, 'we do not lead')
     }
@@ -336,9 +335,9 @@ export class Peer implements Zab, RoleHost {
       this.electionLinks.add(link)
       this.election.onOpen(link, sid)
     } else {
-      this.dials.delete(sid)
-      if (this.core !== null && this.vote.leader === sid) this.core.onOpen(link)
-      else this.out.close(link, 'it is not our leader any more')
+      this.dials.delete(`${kind} ${sid}`)
+      if (this.core !== null) this.core.onOpen(link, sid, kind)
+      else this.out.close(link, 'we look for a leader')
     }
     this.settle()
   }
@@ -348,8 +347,8 @@ export class Peer implements Zab, RoleHost {
     if (kind === 'election') {
       this.election.onDialFailed(sid)
     } else {
-      this.dials.delete(sid)
-      if (this.core !== null && this.vote.leader === sid) this.core.onDialFailed()
+      this.dials.delete(`${kind} ${sid}`)
+      this.core?.onDialFailed(sid, kind)
     }
     this.settle()
   }
@@ -458,6 +457,10 @@ export class Peer implements Zab, RoleHost {
 
   get leader(): Sid | null {
     return this.core === null ? null : this.vote.leader
+  }
+
+  get master(): Sid | null {
+    return this.core?.master ?? null
   }
 
   get committed(): Quorum {

@@ -13,6 +13,7 @@ import type {
   ForwardedRequest,
   LearnerView,
   LinkId,
+  LinkKind,
   ParseQuorum,
   Proposal,
   Quorum,
@@ -46,8 +47,8 @@ export interface RoleHost {
   saveEpoch(which: Epoch, epoch: number): void
   /** Answered by the role's onTruncated. */
   truncate(zxid: Zxid): void
-  /** Dials the leader; answered by the role's onOpen or onDialFailed. */
-  dialLeader(): void
+  /** Answered by the role's onOpen or onDialFailed; so may be, to this role, what an earlier one had dialled. */
+  dial(sid: Sid, kind: LinkKind): void
   /** A configuration was proposed, or is the leader's newest. */
   sawConfig(quorum: Quorum): void
   /**
@@ -70,9 +71,9 @@ export interface RoleCore {
   /** Closes its links. */
   end(): void
   owns(link: LinkId): boolean
-  onAccept(link: LinkId): void
-  onOpen(link: LinkId): void
-  onDialFailed(): void
+  onAccept(link: LinkId, kind: LinkKind): void
+  onOpen(link: LinkId, sid: Sid, kind: LinkKind): void
+  onDialFailed(sid: Sid, kind: LinkKind): void
   onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number
   onClose(link: LinkId): void
   onDurable(): void
@@ -82,6 +83,7 @@ export interface RoleCore {
   onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void
   onSnapshotSent(link: LinkId): void
   onSnapshotLoaded(link: LinkId): void
+  readonly master: Sid | null
   /** A voter looks for a leader, though we have one. */
   onVoterLooking(sid: Sid): void
   onDeadline(): void

@@ -20,7 +20,8 @@ import type { Zxid } from '../jute/zxid.ts'
 export type Sid = number
 /** One TCP connection. Given by the shell, never used twice. */
 export type LinkId = number
-export type LinkKind = 'election' | 'learner'
+/** By the port that was dialled: that of elections, a leader's for learners, or a follower's for observers. */
+export type LinkKind = 'election' | 'learner' | 'observer'
 export type Epoch = 'accepted' | 'current'
 export type Role = 'looking' | 'following' | 'leading' | 'observing'
 
@@ -117,6 +118,8 @@ export interface ZabOptions {
   readonly multiAddress: boolean
   /** An observer writes what it is told to its log (syncEnabled). */
   readonly observerSyncs: boolean
+  /** A follower serves observers, and an observer looks for such a follower (observerMasterPort). */
+  readonly observerMasters: boolean
 }
 
 export const ZAB_DEFAULTS = {
@@ -137,6 +140,7 @@ export const ZAB_DEFAULTS = {
   finalizeWaitMs: 200,
   multiAddress: false,
   observerSyncs: true,
+  observerMasters: false,
 } as const
 
 /**
@@ -192,7 +196,10 @@ export interface ZabOut {
 
   /** The role begins. The learner port listens exactly while we are leading. `looking` ends serving at once. */
   role(role: Role, leader: Sid | null): void
-  /** The role works: serve clients. A leader proposes from makeZxid(epoch, 1) on. Everything committed is delivered. */
+  /**
+   * The role works: serve clients. A leader proposes from makeZxid(epoch, 1) on. Everything committed is delivered. With
+   * `observerMasters`, the port for observers listens from here to the next `role` exactly while we are following.
+   */
   established(role: Role, leader: Sid, epoch: number): void
 
   /**
@@ -230,7 +237,7 @@ export interface ForwardedRequest {
   authinfo: readonly AuthInfo[] | null
 }
 
-/** One learner as its leader sees it; for `mntr`, and for the operator. */
+/** One learner as its master sees it; for `mntr`, and for the operator. */
 export interface LearnerView {
   readonly link: LinkId
   readonly sid: Sid
@@ -249,7 +256,7 @@ export interface Zab {
   /** Leaves the role and closes all links. Nothing is called afterwards. */
   stop(): void
 
-  /** A connection came in on our election port or our learner port. */
+  /** A connection came in on one of our ports. */
   onAccept(link: LinkId, kind: LinkKind): void
   /** A dial has succeeded. */
   onOpen(link: LinkId, sid: Sid, kind: LinkKind): void
@@ -289,6 +296,8 @@ export interface Zab {
 
   readonly role: Role
   readonly leader: Sid | null
+  /** Whom we have our link to, as learners: the leader, or an observer master. */
+  readonly master: Sid | null
   readonly established: boolean
   /** What election and leader know, for texts and tests. */
   readonly vote: Vote
@@ -296,8 +305,9 @@ export interface Zab {
   readonly currentEpoch: number
   readonly committed: Quorum
   readonly lastSeen: Quorum
-  /** Leader: its learners, and whether those that are in sync would be a quorum of `quorum` (itself included). */
+  /** Of a leader; of a follower, its observers. */
   learners(): readonly LearnerView[]
+  /** Leader: would its learners that are in sync be a quorum of `quorum` (itself included)? */
   hasSyncedQuorum(quorum: Quorum): boolean
   /** Leader: proposals that are not committed. */
   countOutstanding(): number

@@ -10,7 +10,7 @@ import { type Network, type NetworkSink, ROOM_BYTES } from '../../src/zab/links.
 import type { LinkId, LinkKind, Sid } from '../../src/zab/types.ts'
 import type { Fabric, Party, Stream, StreamSink } from './fabric.ts'
 
-export const PORTS = { client: 2181, learner: 2888, election: 3888 } as const
+export const PORTS = { client: 2181, learner: 2888, election: 3888, observer: 2191 } as const
 
 class Link {
   readonly id: LinkId
@@ -55,22 +55,23 @@ export class MemberPort implements Network {
 
   start(sink: NetworkSink): void {
     this.sink = sink
-    this.listen('election')
+    this.open('election')
   }
 
   stop(): void {
     this.stopped = true
     this.fabric.unlisten(this.party, PORTS.election)
-    this.fabric.unlisten(this.party, PORTS.learner)
+    this.listen('learner', false)
+    this.listen('observer', false)
     for (const id of [...this.links.keys()]) this.close(id, 'the server stops')
   }
 
-  listenLearners(on: boolean): void {
-    if (on) this.listen('learner')
-    else this.fabric.unlisten(this.party, PORTS.learner)
+  listen(kind: Exclude<LinkKind, 'election'>, on: boolean): void {
+    if (on) this.open(kind)
+    else this.fabric.unlisten(this.party, PORTS[kind])
   }
 
-  private listen(kind: LinkKind): void {
+  private open(kind: LinkKind): void {
     this.fabric.listen(this.party, PORTS[kind], (stream) => {
       const link = this.add(stream, kind)
       this.tell(`link ${link.id} from ${stream.other!.machine} (${kind})`)

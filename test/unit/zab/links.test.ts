@@ -178,7 +178,7 @@ describe('links between members', () => {
 
   it('say which port a connection came in on', async () => {
     const [a, b] = [await started(), await started()]
-    b.call(() => b.links.listenLearners(true))
+    b.call(() => b.links.listen('learner', true))
     await until(() => b.links.boundPorts('learner').length === 1)
     a.call(() => a.links.dial(7, 'learner', [b.address('learner')]))
     expect(await a.heard(/^open/)).toBe('open 1 7 learner')
@@ -488,17 +488,17 @@ describe('listening', () => {
       return (await other.heard(/^(open|failed)/, from)).split(' ')[0]!
     }
     expect(await dial()).toBe('failed')
-    rig.call(() => rig.links.listenLearners(true))
+    rig.call(() => rig.links.listen('learner', true))
     await until(() => rig.links.boundPorts('learner').length === 1)
     expect(await dial()).toBe('open')
     const link = idOf(await rig.heard(/^accept \d+ learner/))
-    rig.call(() => rig.links.listenLearners(false))
+    rig.call(() => rig.links.listen('learner', false))
     expect(await dial()).toBe('failed')
     for (let i = 0; i < 5; i++) {
-      rig.call(() => rig.links.listenLearners(true))
-      rig.call(() => rig.links.listenLearners(false))
+      rig.call(() => rig.links.listen('learner', true))
+      rig.call(() => rig.links.listen('learner', false))
     }
-    rig.call(() => rig.links.listenLearners(true))
+    rig.call(() => rig.links.listen('learner', true))
     await until(() => rig.links.boundPorts('learner').length === 1)
     expect(await dial()).toBe('open')
     // A link that was accepted before lives as long as its core lets it.
@@ -508,7 +508,7 @@ describe('listening', () => {
   it('takes a learner port that is still in use as soon as it is free', async () => {
     const { server, port } = await plainServer()
     const rig = await started({ learnerAddresses: [{ host: '127.0.0.1', port }] })
-    rig.call(() => rig.links.listenLearners(true))
+    rig.call(() => rig.links.listen('learner', true))
     await until(() => rig.logged.includes('warn cannot listen for other members'))
     server.close()
     await until(() => rig.links.boundPorts('learner').length === 1)
@@ -522,7 +522,7 @@ describe('listening', () => {
     await until(() => rig.links.boundPorts('election').length === 2)
     const client = plainClient(`127.0.0.1:${left}`)
     await rig.heard(/^accept 1/)
-    rig.call(() => rig.links.setOwnAddresses([at(kept), at(taken)], [at(0)]))
+    rig.call(() => rig.links.setOwnAddresses([at(kept), at(taken)], [at(0)], []))
     await until(() => rig.links.boundPorts('election').length === 2)
     expect(rig.links.boundPorts('election').sort()).toEqual([kept, taken].sort())
     expect(client.destroyed).toBe(false)
