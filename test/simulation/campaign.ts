@@ -20,8 +20,13 @@ export interface CampaignOptions {
   quiet?: boolean
 }
 
-/** Returns the exit code. */
-export async function runCampaign(options: CampaignOptions): Promise<number> {
+export interface CampaignResult {
+  code: number
+  /** Seeds that failed. */
+  failed: number[]
+}
+
+export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { seed: first, seeds, story, lines, quiet = false } = options
   const faults = options.faults === '' ? null : (options.faults.split(',') as FaultKind[])
   const once = (seed: number, keepStory: boolean): Promise<RunResult> => runSeed(seed, { keepStory, faults })
@@ -34,13 +39,13 @@ export async function runCampaign(options: CampaignOptions): Promise<number> {
   const totals = new Counts()
   const startMs = performance.now()
   let code = 0
-  let failed = 0
+  const failed: number[] = []
   for (let seed = first; seed < first + seeds; seed++) {
     const result = await once(seed, story)
     totals.add(result.counts)
     if (story) for (const line of result.story) console.log(line)
     if (result.failure === null && stray === null) continue
-    failed++
+    failed.push(seed)
     code = Math.max(code, result.failure === null ? EXIT_CODES.crash : EXIT_CODES[result.failure.kind])
     const again = story || quiet ? result : await once(seed, true)
     if (!story) for (const line of again.story.slice(-lines)) console.log(line)
@@ -48,12 +53,14 @@ export async function runCampaign(options: CampaignOptions): Promise<number> {
     if (stray !== null) console.log(`seed ${seed}: a promise was rejected unheard: ${stray}`)
     if (again.hash !== result.hash) console.log(`seed ${seed} told another story the second time: not deterministic`)
     stray = null
-    if (failed >= options.stopAfter) break
+    if (failed.length >= options.stopAfter) break
   }
   process.off('unhandledRejection', onStray)
-  if (quiet) return code
+  if (quiet) return { code, failed }
   for (const line of totals.lines()) console.log(line)
   const seconds = (performance.now() - startMs) / 1000
-  console.log(`${totals.runs - failed} passed, ${failed} failed, ${(totals.runs / seconds).toFixed(1)} runs/s`)
-  return code
+  console.log(
+    `${totals.runs - failed.length} passed, ${failed.length} failed, ${(totals.runs / seconds).toFixed(1)} runs/s`,
+  )
+  return { code, failed }
 }

@@ -75,6 +75,8 @@ export class Client implements Party {
   onReady: () => void
   /** Where it goes next; null: anywhere. */
   preferred: string | null
+  /** The only server it goes to; null: all of them. */
+  stays: string | null
   paused: boolean
   /** When a reply came last. */
   heardUs: number
@@ -97,6 +99,7 @@ export class Client implements Party {
     this.wantedTimeoutMs = wantedTimeoutMs
     this.onReady = () => {}
     this.preferred = null
+    this.stays = null
     this.paused = false
     this.heardUs = 0
     this.backlog = []
@@ -150,7 +153,7 @@ export class Client implements Party {
 
   private connect(): void {
     const servers = this.world.servers()
-    const server = this.preferred ?? this.random.pick(servers)
+    const server = this.preferred ?? this.stays ?? this.random.pick(servers)
     this.preferred = null
     this.server = server
     this.state = 'connecting'

@@ -96,9 +96,9 @@ export class SimDisk {
     if (byte < inode.durableBytes) inode.durable[byte]! ^= 1 << bit
   }
 
-  /** Everything is gone: a new disk. */
-  wipe(): void {
-    this.folders = new Map()
+  /** Files of a folder are gone, durably. */
+  removeBelow(path: string): void {
+    this.folders.delete(path)
   }
 
   get usedBytes(): number {

@@ -148,7 +148,10 @@ export class Door implements ConnectionHost {
         this.count(visitor, out)
         visitor.stream.send(out.copy())
       }
-      if (visitor.ending) this.drop(visitor)
+      if (visitor.ending) {
+        visitor.stream.finish()
+        this.forget(visitor)
+      }
     }
   }
 

@@ -82,11 +82,18 @@ export class Stream {
     if (!this.closed) this.fabric.send(this, bytes)
   }
 
-  /** Our side is done with it; what was sent may still arrive. */
+  /** Cuts it: the last of what was sent may be lost. */
   close(): void {
     if (this.closed) return
     this.closed = true
-    this.fabric.end(this)
+    this.fabric.end(this, false)
+  }
+
+  /** Our side is done with it; what was sent arrives, if the wire lets it. */
+  finish(): void {
+    if (this.closed) return
+    this.closed = true
+    this.fabric.end(this, true)
   }
 
   get machine(): string {
@@ -198,7 +205,7 @@ export class Fabric {
         stream.parcels.length = 0
         stream.sink = null
       } else {
-        this.end(stream)
+        this.end(stream, false)
       }
     }
   }
@@ -272,9 +279,9 @@ export class Fabric {
     for (const piece of pieces) this.post(stream, piece)
   }
 
-  /** Ends the stream behind what was sent on it; at times the last of that is lost with it. */
-  end(stream: Stream): void {
-    if (stream.parcels.length > 0 && this.random.chance(0.3)) {
+  /** Ends the stream behind what was sent on it; where it is cut, at times the last of that is lost with it. */
+  end(stream: Stream, whole: boolean): void {
+    if (!whole && stream.parcels.length > 0 && this.random.chance(0.3)) {
       stream.parcels.splice(this.random.int(stream.parcels.length))
     }
     this.post(stream, null)

@@ -85,7 +85,13 @@ export class Judge implements Observer {
     this.syncs.set(machine.sid, 'diff')
   }
 
-  syncing(machine: Machine, how: 'diff' | 'snap' | 'trunc'): void {
+  /** How a learner was brought up to date last. */
+  syncText(sid: number): string {
+    return this.syncs.get(sid) ?? 'none'
+  }
+
+  syncing(machine: Machine, how: 'snap' | 'trunc', zxid: number): void {
+    this.history.changing(machine.sid, how, zxid)
     this.syncs.set(machine.sid, how)
   }
 

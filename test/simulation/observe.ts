@@ -21,8 +21,8 @@ export interface Observer {
   /** Before the member serves. */
   established(machine: Machine, role: Role, leader: number, epoch: number): void
   configured(machine: Machine, quorum: Quorum, committed: boolean): void
-  /** A sync begins: 'diff', 'snap' or 'trunc'. */
-  syncing(machine: Machine, how: 'diff' | 'snap' | 'trunc'): void
+  /** Its history is about to become another one: that of a snapshot at `zxid`, or what it has up to `zxid`. */
+  syncing(machine: Machine, how: 'snap' | 'trunc', zxid: number): void
   /** It answers a client. */
   answered(machine: Machine, type: number, err: number): void
   ended(machine: Machine): void
@@ -43,11 +43,11 @@ export function observe(machine: Machine, member: Member, observer: Observer): v
     observer.delivered(machine, zxid, proposal, member.state)
   }
   out.truncate = (zxid) => {
-    observer.syncing(machine, 'trunc')
+    observer.syncing(machine, 'trunc', zxid)
     truncate.call(out, zxid)
   }
   out.loadSnapshot = (link, zxid) => {
-    observer.syncing(machine, 'snap')
+    observer.syncing(machine, 'snap', zxid)
     loadSnapshot.call(out, link, zxid)
   }
   out.role = (which, leader) => {

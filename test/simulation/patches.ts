@@ -104,6 +104,8 @@ export function apply(root: string, patches: readonly Patch[]): void {
   }
 }
 
+/** Once per compilation; a copy that has them already stays as it is. */
 export function shrinkPages(root: string): void {
-  apply(root, SMALL_PAGES)
+  const { file, replace } = SMALL_PAGES[0]!
+  if (!readFileSync(join(root, file), 'utf8').includes(replace)) apply(root, SMALL_PAGES)
 }

@@ -62,6 +62,8 @@ export interface Reply {
   zxid: number
   err: number
   body: Input
+  /** Where the body begins: the cursor is wherever the last reader left it. */
+  bodyOff: number
 }
 
 /** A frame, length and all. */
@@ -163,5 +165,5 @@ function writeWrite(out: Output, write: Write): void {
 export function decodeReply(buf: Uint8Array, off: number, end: number): Reply {
   const input = new Input(buf, off, end)
   const { xid, zxid, err } = records.readReplyHeader(input)
-  return { xid, zxid, err, body: input }
+  return { xid, zxid, err, body: input, bodyOff: input.off }
 }

@@ -28,6 +28,8 @@ class Record {
   role: Role
   /** The epoch it leads, once established; -1 otherwise. */
   leading: number
+  /** A change of its files is under way: a crash leaves the history before it, or the one behind it. */
+  change: { how: 'snap' | 'trunc'; zxid: number } | null
 
   constructor() {
     this.log = []
@@ -38,6 +40,7 @@ class Record {
     this.currentEpoch = 0
     this.role = 'looking'
     this.leading = -1
+    this.change = null
   }
 
   get logEnd(): number {
@@ -48,6 +51,11 @@ class Record {
     // Looked for near the end nearly always.
     for (let i = this.log.length - 1; i >= 0 && this.log[i]! >= zxid; i--) if (this.log[i] === zxid) return true
     return false
+  }
+
+  /** The last entry at or before `zxid`; 0: none. */
+  endUpTo(zxid: number): number {
+    return this.log.findLast((logged) => logged <= zxid) ?? 0
   }
 
   cut(zxid: number): void {
@@ -89,30 +97,44 @@ export class HistoryChecker {
     return record
   }
 
+  proposal(zxid: number): Uint8Array {
+    return this.proposals.get(zxid)!
+  }
+
   /** Its disk was replaced by an empty one. */
   wiped(sid: number): void {
     this.records.delete(sid)
   }
 
+  changing(sid: number, how: 'snap' | 'trunc', zxid: number): void {
+    this.record(sid).change = { how, zxid }
+  }
+
   recovered(sid: number, start: StartState, state: StateMachine): void {
     const record = this.record(sid)
-    const { zxidLast } = start
+    const zxidLast = Math.max(0, start.zxidLast)
+    const { change } = record
+    if (change?.how === 'snap' && zxidLast === change.zxid) this.loaded(sid, zxidLast)
+    else if (change?.how === 'trunc' && zxidLast < record.logEnd && zxidLast >= record.endUpTo(change.zxid)) {
+      this.cut(sid, record, zxidLast)
+    }
+    record.change = null
     law(
-      Math.max(0, zxidLast) >= record.durable,
+      zxidLast >= record.durable,
       'I1',
       () => `s${sid} said that ${zxidHex(record.durable)} was durable, and starts again at ${zxidHex(zxidLast)}`,
     )
-    record.cut(Math.max(0, zxidLast))
+    record.cut(zxidLast)
     law(
-      counterOf(Math.max(0, zxidLast)) === 0 || record.logEnd === zxidLast,
+      counterOf(zxidLast) === 0 || record.logEnd === zxidLast,
       'I2',
       () => `s${sid} recovers ${zxidHex(zxidLast)}, but has logged up to ${zxidHex(record.logEnd)} only`,
     )
-    record.durable = Math.max(0, zxidLast)
+    record.durable = zxidLast
     record.delivered = record.logEnd
     law(start.acceptedEpoch >= start.currentEpoch, 'I9', () => `s${sid}: acceptedEpoch is below currentEpoch`)
     law(
-      start.currentEpoch >= epochOf(Math.max(0, zxidLast)),
+      start.currentEpoch >= epochOf(zxidLast),
       'I9',
       () => `s${sid}: currentEpoch ${start.currentEpoch} is below that of ${zxidHex(zxidLast)}`,
     )
@@ -157,14 +179,19 @@ export class HistoryChecker {
 
   truncated(sid: number, zxid: number, state: StateMachine): void {
     const record = this.record(sid)
-    const { entries } = this.model
-    const last = entries.length === 0 ? 0 : entries[entries.length - 1]!.zxid
-    const lost = record.log.find((logged) => logged > zxid && logged <= last && this.model.entry(logged) !== undefined)
+    record.change = null
+    this.cut(sid, record, zxid)
+    record.durable = record.logEnd
+    // The cut may bear the name of an epoch's beginning, which no entry has.
+    record.delivered = Math.min(record.delivered, record.logEnd)
+    if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
+  }
+
+  private cut(sid: number, record: Record, zxid: number): void {
+    const { model } = this
+    const lost = record.log.find((logged) => logged > zxid && model.entry(logged) !== undefined)
     law(lost === undefined, 'I1', () => `s${sid} cuts off ${zxidHex(lost!)}, which is committed`)
     record.cut(zxid)
-    record.durable = record.logEnd
-    record.delivered = Math.min(record.delivered, zxid)
-    if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
   }
 
   /**
@@ -173,6 +200,7 @@ export class HistoryChecker {
    */
   loaded(sid: number, zxid: number): void {
     const record = this.record(sid)
+    record.change = null
     const { entries } = this.model
     const committed = this.model.indexAt(zxid) + 1
     let log = entries.slice(0, committed).map((entry) => entry.zxid)
@@ -241,6 +269,11 @@ export class HistoryChecker {
           `s${sid} leads epoch ${epoch} with ${record.agreed} of ${this.model.entries.length} committed transactions`,
       )
     }
+    law(
+      record.acceptedEpoch === epoch,
+      'I9',
+      () => `s${sid} takes part in epoch ${epoch} and has promised ${record.acceptedEpoch}`,
+    )
     law(
       record.currentEpoch === epoch,
       'I9',
