@@ -312,7 +312,11 @@ export class Election implements ElectionPort {
     } else if (this.phase === 'idle') {
       this.held.set(from, heard)
     } else if (this.phase === 'settled') {
-      if (heard.state !== 'looking' || !this.isVoter(this.sid)) return
+      if (heard.state !== 'looking') return
+      if (!this.isVoter(this.sid)) {
+        this.onOutdated(from, heard)
+        return
+      }
       this.events.onLooking?.(from, heard.vote)
       this.connections.answer(from)
     } else if (heard.state === 'looking') {
@@ -341,13 +345,24 @@ export class Election implements ElectionPort {
    * From a server without a vote: it wants to know who leads. While we look ourselves, only one that is not ahead of
    * our round is answered, because a Java server that is would answer the answer, and so on.
    */
-  private onQuestion(from: Sid, { state, vote }: Notification): void {
+  private onQuestion(from: Sid, heard: Notification): void {
+    const { state, vote } = heard
     if (state !== 'looking' || !this.isVoter(this.sid)) {
       this.countForeign++
+      if (state === 'looking') this.onOutdated(from, heard)
       return
     }
     if (this.phase !== 'settled' && this.askers.size < ASKERS_MAX) this.askers.add(from)
     if (this.phase === 'settled' || vote.electionEpoch <= this.round) this.connections.answer(from)
+  }
+
+  /**
+   * We have no vote that could help it; but if it knows an older configuration than we, it may be asking none but such as
+   * we are, and for ever: those that are voters now are strangers to it.
+   */
+  private onOutdated(from: Sid, { config }: Notification): void {
+    const version = /version=([0-9a-f]{1,14})$/.exec(config ?? '')?.[1]
+    if (version !== undefined && Number.parseInt(version, 16) < this.committed!.version) this.connections.answer(from)
   }
 
   /** A vote of a server that looks, too. */

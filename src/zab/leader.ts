@@ -12,8 +12,10 @@
  * is committed. What is acknowledged is read from marks (see LearnerHandler.zxidAcked, and our own log's zxidDurable).
  *
  * Two quorums count while a reconfiguration is pending, for it and for all that is proposed behind it: of the committed
- * configuration and of the proposed one. What was proposed meanwhile goes on needing both after it is committed,
- * because somebody whose word was taken may not know yet that it is, and may elect with the old one's quorum.
+ * configuration and of the proposed one. What was proposed meanwhile goes on needing both after it is committed: whoever
+ * does not know yet that it is may follow a leader that the old one's quorum elects, and forget with it what only the
+ * new one's has. Those that do know refuse such a leader; so a quorum of the new one is enough, once it is of them.
+ * (In Java it never is; and if voters that are none any more had not answered, nothing is ever committed again.)
  */
 
 import { assert } from '../jute/assert.ts'
@@ -21,9 +23,9 @@ import { counterOf, makeZxid, type Zxid, zxidHex } from '../jute/zxid.ts'
 import type { LearnerHandler, Master } from './learnerhandler.ts'
 import { LearnerLinks } from './learnerlinks.ts'
 import { Packet, writeActivate, writeInformActivate, writeRevalidated } from './packets.ts'
-import { quorumsInForce, Tracker } from './quorum.ts'
+import { beats, quorumsInForce, Tracker } from './quorum.ts'
 import { quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
-import type { Epoch, ForwardedRequest, LearnerView, LinkId, LinkKind, Proposal, Quorum, Sid } from './types.ts'
+import type { Epoch, ForwardedRequest, LearnerView, LinkId, LinkKind, Proposal, Quorum, Sid, Vote } from './types.ts'
 import { TXN_RECONFIG, txnType } from './types.ts'
 
 /**
@@ -38,6 +40,8 @@ type Phase = 'epoch' | 'accepting' | 'ackEpoch' | 'entering' | 'newLeader' | 'br
 interface Rule {
   readonly from: Zxid
   readonly quorums: readonly Quorum[]
+  /** Once the reconfiguration that made it is committed: its quorum alone, of servers that are known to have it in force. */
+  later: readonly Quorum[] | null
 }
 
 export class Leader implements RoleCore, Master {
@@ -128,12 +132,21 @@ export class Leader implements RoleCore, Master {
     this.tryEpoch()
   }
 
-  /** One that elected us has changed its mind: others may do the same, and we would wait for nothing. */
-  onVoterLooking(sid: Sid): void {
+  /**
+   * Until a quorum has come: a better candidate turns up, whom we would have voted for ourselves had we heard it in time
+   * (our election may have ended without a silence). Others may elect it, and we would wait in vain until the time is
+   * up. Or, if the operator wants it so, one that elected us has changed its mind for long.
+   */
+  onVoterLooking(sid: Sid, vote: Vote): void {
     const { epochWaitMs } = this.host.options
-    if (this.phase !== 'epoch' || epochWaitMs < 0 || !this.host.committed.isVoter(sid)) return
+    const { committed } = this.host
+    if (this.phase !== 'epoch' || !committed.isVoter(sid)) return
+    if (committed.isVoter(vote.leader) && vote.zxid !== -1 && beats(committed, vote, this.host.vote)) {
+      this.quit(`${vote.leader} is a better candidate`)
+      return
+    }
     const waitedMs = this.nowMs() - (this.phaseDeadlineMs - this.initMs)
-    if (waitedMs > epochWaitMs) this.quit(`${sid} looks for a leader again`)
+    if (epochWaitMs >= 0 && waitedMs > epochWaitMs) this.quit(`${sid} looks for a leader again`)
   }
 
   private tryEpoch(): void {
@@ -236,7 +249,7 @@ export class Leader implements RoleCore, Master {
       host.activate(lastSeen, designated, epochStart)
       this.mayCommit = designated === this.sid
     }
-    this.rules = [{ from: epochStart, quorums: this.quorums() }]
+    this.rules = [{ from: epochStart, quorums: this.quorums(), later: null }]
     host.deliverTo(adopted)
     host.log.beginEpoch(epochStart)
     host.works(this.epoch)
@@ -254,7 +267,7 @@ export class Leader implements RoleCore, Master {
     assert(zxid === this.zxidProposed + 1, 'a proposal must follow the one before')
     if (txnType(bytes) === TXN_RECONFIG) {
       this.host.sawConfig(quorumOfProposal(bytes, this.host.parse))
-      this.rules.push({ from: zxid, quorums: this.quorums() })
+      this.rules.push({ from: zxid, quorums: this.quorums(), later: null })
     }
     this.zxidProposed = zxid
     // Links first: the network is busy while our own disk is.
@@ -276,18 +289,26 @@ export class Leader implements RoleCore, Master {
       while (this.rules.length > 1 && this.rules[1]!.from <= next.zxid) this.rules.shift()
       if (rule !== this.rules[0]) {
         rule = this.rules[0]!
-        bound = this.ackedBy(rule.quorums)
+        bound = this.ackedUnder(rule)
       }
       if (next.zxid > bound) return
       this.commit(next)
     }
   }
 
-  /** The highest zxid that a quorum in each of `quorums` has on its disks. */
-  private ackedBy(quorums: readonly Quorum[]): Zxid {
+  private ackedUnder({ quorums, later }: Rule): Zxid {
+    const bound = this.ackedBy(quorums, -1)
+    return later === null ? bound : Math.max(bound, this.ackedBy(later, later[0]!.version))
+  }
+
+  /**
+   * The highest zxid that a quorum in each of `quorums` has on its disks; asking only those that are known to have a
+   * configuration in force that is no older than `version`.
+   */
+  private ackedBy(quorums: readonly Quorum[], version: Zxid): Zxid {
     const marks = [{ sid: this.sid, zxid: this.host.log.zxidDurable }]
-    for (const { forwarding, observer, sid, zxidAcked } of this.handlers.values()) {
-      if (forwarding && !observer) marks.push({ sid, zxid: zxidAcked })
+    for (const { forwarding, observer, sid, zxidAcked, versionInForce } of this.handlers.values()) {
+      if (forwarding && !observer && versionInForce >= version) marks.push({ sid, zxid: zxidAcked })
     }
     marks.sort((a, b) => b.zxid - a.zxid)
     const sids = new Set<Sid>()
@@ -319,7 +340,9 @@ export class Leader implements RoleCore, Master {
     const designated = this.designate(quorum)
     this.host.activate(quorum, designated, zxid)
     this.mayCommit = designated === this.sid
-    this.rules.push({ from: this.zxidProposed + 1, quorums: this.quorums() })
+    this.rules[0]!.later = [quorum]
+    this.rules.push({ from: this.zxidProposed + 1, quorums: this.quorums(), later: null })
+    for (const handler of this.handlers.values()) handler.tellsVersion(quorum.version)
     this.handlers.broadcast(false, Packet.commitAndActivate, zxid, writeActivate(designated))
     this.handlers.broadcast(true, Packet.informAndActivate, zxid, writeInformActivate(designated, bytes))
   }
@@ -400,12 +423,17 @@ export class Leader implements RoleCore, Master {
     if (!this.mayCommit && !this.hasLease()) this.quit('somebody else is to lead')
   }
 
-  /** Do we hear of a quorum, as of now? Those count too that are being synchronised: they have promised to follow. */
+  /**
+   * Do we hear of a quorum, as of now? Those count too that are being synchronised: they have promised to follow. Not
+   * so observers, though a pending configuration may make voters of them: what it needs now, they do not acknowledge.
+   */
   private hasLease(): boolean {
     const now = this.nowMs()
     const alive = new Tracker(this.quorums())
     alive.add(this.sid)
-    for (const { sid, leaseUntilMs } of this.handlers.values()) if (now <= leaseUntilMs) alive.add(sid)
+    for (const { sid, observer, leaseUntilMs } of this.handlers.values()) {
+      if (!observer && now <= leaseUntilMs) alive.add(sid)
+    }
     return alive.hasAll()
   }
 

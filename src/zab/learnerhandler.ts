@@ -86,6 +86,8 @@ export class LearnerHandler {
   syncKind: 'diff' | 'snap' | null
   /** Everything up to here is on its disk. */
   zxidAcked: Zxid
+  /** The version of the newest configuration that it surely has in force. */
+  versionInForce: Zxid
   /** It counts as a supporter until then. */
   leaseUntilMs: number
   /** It is dropped if it says nothing until then. */
@@ -103,6 +105,11 @@ export class LearnerHandler {
   private zxidUnacked: Zxid
   private unackedSinceMs: number
   private zxidProposed: Zxid
+  /** The newest version it was told, and how many PINGs ahead of that, of those that it answers. */
+  private versionTold: Zxid
+  private pingsAhead: number
+  private pings: number
+  private pingsAnswered: number
 
   constructor(master: Master, links: LearnerLinks, link: LinkId) {
     this.master = master
@@ -115,6 +122,7 @@ export class LearnerHandler {
     this.forwarding = false
     this.syncKind = null
     this.zxidAcked = 0
+    this.versionInForce = -1
     this.leaseUntilMs = 0
     this.readDeadlineMs = links.nowMs() + links.initMs
     this.packet = makePacket()
@@ -125,6 +133,10 @@ export class LearnerHandler {
     this.zxidUnacked = 0
     this.unackedSinceMs = 0
     this.zxidProposed = 0
+    this.versionTold = -1
+    this.pingsAhead = 0
+    this.pings = 0
+    this.pingsAnswered = 0
   }
 
   /** Has it taken over its master's history, as far as that one knows? */
@@ -330,6 +342,7 @@ export class LearnerHandler {
     if (this.closed) return
     this.state = 'newLeader'
     this.readDeadlineMs = this.links.nowMs() + this.links.initMs
+    this.tellsVersion(this.master.host.lastSeen.version)
     this.links.sendPacket(this.link, Packet.newLeader, this.master.epochStart, this.master.newLeaderText())
   }
 
@@ -367,12 +380,26 @@ export class LearnerHandler {
     }
   }
 
+  /** It is being told of a configuration; it has it in force when it answers a PING that is sent later. */
+  tellsVersion(version: Zxid): void {
+    this.versionTold = version
+    this.pingsAhead = this.pings
+  }
+
+  private onPing(data: Uint8Array | null): void {
+    readTouched(data, (hi, lo, timeoutMs) => this.master.onTouched(hi, lo, timeoutMs))
+    if (++this.pingsAnswered <= this.pingsAhead || this.versionInForce === this.versionTold) return
+    this.versionInForce = this.versionTold
+    this.master.onAcks()
+  }
+
   ping(zxidProposed: Zxid): void {
     if (this.state !== 'newLeader' && this.state !== 'acked' && this.state !== 'ready') return
     const { links } = this
     if (this.zxidUnacked > 0 && links.nowMs() - this.unackedSinceMs >= links.syncMs) {
       links.drop(this, `it has not acknowledged 0x${zxidHex(this.zxidUnacked)} for too long`)
     } else {
+      if (this.state === 'ready') this.pings++ // those ahead of UPTODATE are not answered
       links.sendPacket(this.link, Packet.ping, zxidProposed, null)
     }
   }
@@ -391,7 +418,7 @@ export class LearnerHandler {
         this.onAck(packet.zxid)
         return
       case Packet.ping:
-        readTouched(packet.data, (hi, lo, timeoutMs) => master.onTouched(hi, lo, timeoutMs))
+        this.onPing(packet.data)
         return
       case Packet.request: {
         if (this.state !== 'ready') throw new ProtocolError('a request ahead of UPTODATE', 0)

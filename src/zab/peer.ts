@@ -107,7 +107,7 @@ export class Peer implements Zab, RoleHost {
       onNewerConfig: (quorum) => {
         if (this.stage === 'looking') this.activate(quorum, null, this.log.zxidLogged)
       },
-      onLooking: (sid) => this.core?.onVoterLooking(sid),
+      onLooking: (sid, vote) => this.core?.onVoterLooking(sid, vote),
     }
     const electionOut = this.electionOut()
     this.election =

@@ -85,7 +85,7 @@ export interface RoleCore {
   onSnapshotLoaded(link: LinkId): void
   readonly master: Sid | null
   /** A voter looks for a leader, though we have one. */
-  onVoterLooking(sid: Sid): void
+  onVoterLooking(sid: Sid, vote: Vote): void
   onDeadline(): void
   nextDeadlineMs(): number
 

@@ -322,7 +322,7 @@ export interface ElectionEvents {
   /** Looking, we heard of a newer configuration. Answered, if it is taken, by ElectionPort.onConfig. */
   onNewerConfig(quorum: Quorum): void
   /** Not looking ourselves, we heard of a voter that does (for `epochWaitMs`). */
-  onLooking?(sid: Sid): void
+  onLooking?(sid: Sid, vote: Vote): void
 }
 
 /** The election as peer.ts drives it (election.ts). The links of its port are its own. */

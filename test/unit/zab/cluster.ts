@@ -197,9 +197,10 @@ export class Cluster {
   }
 
   isSettled(): boolean {
-    const up = [...this.nodes.values()].filter((node) => node.up)
     const { leader } = this
     if (leader === null || leader.peer!.countOutstanding() > 0) return false
+    // One that was taken out and started again knows of no address of its own any more.
+    const up = [...this.nodes.values()].filter(({ up, sid }) => up && leader.peer!.committed.isMember(sid))
     return up.every(
       (node) => node.serving && node.tree.list.length === this.committed.length && node.epoch === leader.epoch,
     )

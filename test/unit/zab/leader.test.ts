@@ -148,10 +148,20 @@ describe('discovery, at a leader', () => {
   it('gives up early, if so configured, when a voter looks again', () => {
     const lone = elected({ zab: { epochWaitMs: 1000 } })
     lone.pass(1000)
-    lone.events!.onLooking!(1)
+    const vote = { leader: 1, zxid: 0, electionEpoch: 1, peerEpoch: 0 }
+    lone.events!.onLooking!(1, vote)
     expect(lone.sleep(0)).toEqual([])
     lone.pass(1)
-    lone.events!.onLooking!(1)
+    lone.events!.onLooking!(1, vote)
+    expect(lone.sleep(0)).toEqual(['role looking', 'look 0 0'])
+  })
+
+  it('gives way to a better candidate that turns up before a quorum has come, and not later', () => {
+    const better = { leader: 3, zxid: 1, electionEpoch: 1, peerEpoch: 0 }
+    const lone = elected()
+    lone.events!.onLooking!(3, { ...better, zxid: -1 })
+    expect(lone.sleep(0)).toEqual([])
+    lone.events!.onLooking!(3, better)
     expect(lone.sleep(0)).toEqual(['role looking', 'look 0 0'])
   })
 
