@@ -2,28 +2,40 @@
  * Every mix of Java members and ours, each kind as leader: first start, sessions over all members, and members that
  * come back with a history that is too short by a little (DIFF), by much (SNAP), or too long (TRUNC).
  */
-import { pipeline } from '../../durability/wire.mjs'
+import { sleep } from '../../durability/process.mjs'
+import { flag, pipeline } from '../../durability/wire.mjs'
 import { Ensemble, until } from './members.mjs'
 import { expectEqual } from './trees.mjs'
 
-/**
- * Kinds by sid; member 3 is made the leader. When it has been killed for TRUNC, member 2 leads, so that with these rows
- * each kind cuts the log of each. `syncs`: also DIFF and SNAP, to members of the kinds of 1 and 2.
- */
-export const mixes = [
-  { kinds: ['java', 'java', 'java'], syncs: false },
-  { kinds: ['java', 'ours', 'java'], syncs: true },
-  { kinds: ['ours', 'java', 'ours'], syncs: true },
-  { kinds: ['ours', 'ours', 'java'], syncs: false },
-  { kinds: ['java', 'java', 'ours'], syncs: false },
-  { kinds: ['ours', 'ours', 'ours'], syncs: true },
-]
-
-/** Beyond the 500 that a leader keeps in memory; the log on disk may not help out (snapshotSizeFactor). */
+/** Beyond the 500 that a leader keeps in memory. */
 const MANY_WRITES = 700
 const FEW_WRITES = 7
 const SESSION_MS = 20_000
-const SETTINGS = { snapshotSizeFactor: -1 }
+/** May the log on disk bring a learner up to date that is behind by many? */
+const NO_DISK = { snapshotSizeFactor: -1 }
+const FROM_DISK = { snapshotSizeFactor: 0 } // whatever its size
+const BEHIND = [
+  { what: 'by a few', count: FEW_WRITES, kind: 'DIFF' },
+  { what: 'by many', count: MANY_WRITES, kind: 'SNAP' },
+]
+const FAR_BEHIND = [{ what: 'by many, which the log on disk still has,', count: MANY_WRITES, kind: 'DIFF' }]
+
+/**
+ * Kinds by sid; member 3 is made the leader. When it has been killed for TRUNC, member 2 leads, so that with these rows
+ * each kind cuts the log of each. `behind`: how members 1 and 2 come back.
+ */
+export const mixes = [
+  { kinds: ['java', 'java', 'java'], settings: NO_DISK, behind: [] },
+  { kinds: ['java', 'ours', 'java'], settings: NO_DISK, behind: BEHIND },
+  { kinds: ['ours', 'java', 'ours'], settings: NO_DISK, behind: BEHIND },
+  { kinds: ['ours', 'ours', 'java'], settings: FROM_DISK, behind: FAR_BEHIND },
+  { kinds: ['java', 'java', 'ours'], settings: FROM_DISK, behind: FAR_BEHIND },
+  { kinds: ['ours', 'ours', 'ours'], settings: NO_DISK, behind: BEHIND },
+]
+
+/** A session that lives by its pings for this long, and is over when they end. */
+const SHORT_SESSION_MS = 2000
+const ALIVE_MS = 3000
 
 /** What a learner's log says when its leader has decided. */
 const SYNC_LINES = {
@@ -35,27 +47,24 @@ const SYNC_LINES = {
   ours: { DIFF: /\bDIFF\b/, SNAP: /\bSNAP\b/, TRUNC: /\bTRUNC\b/ },
 }
 
-export async function checkMix({ kinds, syncs }, context) {
+export async function checkMix({ kinds, settings, behind }, context) {
   const title = `${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
   const check = (name, body) => context.check(`${title}: ${name}`, body)
-  const ensemble = await Ensemble.of(context.makeDirectory(), context.commands, kinds, { settings: SETTINGS })
+  const ensemble = await Ensemble.of(context.makeDirectory(), context.commands, kinds, { settings })
   const leader = ensemble.member(3)
   try {
     await check('three members form an ensemble under the one with the highest id', () => ensemble.startLedBy(3))
     await check('I7 S1 a session moves over all members with its ephemeral and its watches', () =>
       sessionMoves(ensemble, context.hands),
     )
+    await check('I7 sessions at both followers live by their pings, and their ephemerals go when these end', () =>
+      sessionsEnd(ensemble, context.hands),
+    )
     await check('I3 the trees are equal', () => expectEqual(ensemble.members))
-    if (syncs) {
-      for (const sid of [1, 2]) {
-        const learner = ensemble.member(sid)
-        const between = `a ${learner.kind} follower of a ${leader.kind} leader`
-        await check(`E2 ${between} behind by a few catches up with DIFF`, () =>
-          comesBack(ensemble, learner, leader, FEW_WRITES, 'DIFF'),
-        )
-        await check(`E2 ${between} behind by many catches up with SNAP`, () =>
-          comesBack(ensemble, learner, leader, MANY_WRITES, 'SNAP'),
-        )
+    for (const learner of behind.length === 0 ? [] : [ensemble.member(1), ensemble.member(2)]) {
+      for (const { what, count, kind } of behind) {
+        const who = `the ${learner.kind} follower ${learner.sid} of a ${leader.kind} leader, behind ${what}`
+        await check(`E2 ${who} catches up with ${kind}`, () => comesBack(ensemble, learner, leader, count, kind))
       }
     }
     await check(`E3 a ${kinds[2]} leader comes back with a write of its own and is cut by a ${kinds[1]} leader`, () =>
@@ -111,11 +120,36 @@ async function sessionMoves(ensemble, hands) {
   await hands.do('close', 'looker')
 }
 
+/** The clients vanish without a word: their sessions end by their timeout, which the leader counts from the last ping. */
+async function sessionsEnd(ensemble, hands) {
+  hands.forgetEvents()
+  const [one, two, three] = ensemble.members
+  await hands.do('open', 'looker', ensemble.connectString([three]), SESSION_MS)
+  const wires = []
+  for (const member of [one, two]) {
+    const wire = await member.connect({ timeoutMs: SHORT_SESSION_MS })
+    await ok(wire.create(`/short-${member.sid}`, Buffer.alloc(0), { flags: flag.ephemeral }))
+    wires.push(wire)
+    await hands.do('sync', 'looker', '/')
+    await hands.do('watch', 'looker', `/short-${member.sid}`)
+  }
+  await sleep(ALIVE_MS)
+  if (hands.events.some(({ what }) => what.startsWith('NodeDeleted'))) throw new Error('a live session has ended')
+  for (const wire of wires) wire.abandon()
+  const startedAt = performance.now()
+  for (const member of [one, two]) {
+    await hands.awaitEvent('looker', `NodeDeleted /short-${member.sid}`)
+    const afterMs = performance.now() - startedAt
+    if (afterMs < SHORT_SESSION_MS / 2) throw new Error(`a session at ${member.name} ended after ${afterMs} ms`)
+  }
+  await hands.do('close', 'looker')
+}
+
 /** Kills the learner, writes at the leader, starts it again, and looks how it was brought up to date. */
 async function comesBack(ensemble, learner, leader, count, kind) {
   await learner.kill()
   const client = await leader.connect({ timeoutMs: SESSION_MS })
-  const home = `/back-${learner.sid}-${kind}`
+  const home = `/back-${learner.sid}-${kind}-${count}`
   await ok(client.create(home, Buffer.from('home')))
   await pipeline(Array.from({ length: count }), 32, (_, i) => ok(client.create(`${home}/n${i}`, Buffer.from(`${i}`))))
   await client.close()
