@@ -1,20 +1,21 @@
 /**
- * npm run test:faults — three members of this server on one machine, real faults, and clients whose histories are checked.
+ * npm run test:faults — an ensemble on one machine, real faults, and clients whose histories are checked.
  *
- *   node test/durability/faults.mjs [--rounds 100] [--seed N] [--only TEXT] [--network namespaces|relays]
- *                                   [--server 'CMD'] [--keep]
+ *   node test/durability/faults.mjs [--rounds 100] [--seed N] [--only TEXT] [--members ours,ours,java]
+ *                                   [--network namespaces|relays] [--server 'CMD'] [--keep]
  *
  * Each round: clients write, write on condition, and read; a fault comes and goes (faults_plan.mjs); the ensemble must
  * serve again in time; then every member must show the same, and the histories must be possible (faults_history.mjs).
- * `--server java` runs Apache's server. `--only` takes a part of a fault's name. Prints a line for each round and one
- * at the end, and ends with 1 if any round failed; directories and logs are kept then.
+ * Members are three of ours unless told; Java ones need namespaces, as they call back past a relay. `--server` names
+ * another command for ours. `--only` takes a part of a fault's name. Prints a line for each round and one at the end, and
+ * ends with 1 if any round failed; directories and logs are kept then.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ensemble, javaMember, withStory } from '../interop/ensemble/members.mjs'
 import { expectEqual } from '../interop/ensemble/trees.mjs'
 import { FaultClient } from './faults_client.mjs'
-import { History, LinearizabilityChecker } from './faults_history.mjs'
+import { controlOrder, History, LinearizabilityChecker } from './faults_history.mjs'
 import { makeNetwork } from './faults_network.mjs'
 import { faultOf } from './faults_plan.mjs'
 import {
@@ -27,10 +28,10 @@ import {
 } from './process.mjs'
 
 const USAGE =
-  'usage: faults.mjs [--rounds N] [--seed N] [--only TEXT] [--network namespaces|relays] [--server CMD] [--keep]'
+  'usage: faults.mjs [--rounds N] [--seed N] [--only TEXT] [--members ours,ours,java] ' +
+  '[--network namespaces|relays] [--server CMD] [--keep]'
 const CLIENTS = 5
 const REGISTERS = 4
-const SIDS = [1, 2, 3]
 /** Before the fault, so that it meets requests under way; and behind it. */
 const CALM_MS = 700
 /** With a majority unhurt, an acknowledged write that was sent after the fault began (syncLimit is 2 s). */
@@ -43,6 +44,7 @@ const args = readArguments(USAGE, {
   rounds: 100,
   seed: Math.floor(Math.random() * 1e9),
   only: '',
+  members: 'ours,ours,ours',
   network: '',
   server: serverOfThisRepository,
   keep: false,
@@ -50,19 +52,21 @@ const args = readArguments(USAGE, {
 
 class Campaign {
   async begin() {
+    controlOrder()
     this.random = seededRandom(args.seed)
     this.directory = temporaryDirectory('zoowarden-faults', args.keep)
-    this.network = await makeNetwork(args.network, SIDS)
+    const kinds = args.members.split(',')
+    const sids = kinds.map((_, i) => i + 1)
+    this.network = await makeNetwork(args.network, sids)
     const work = join(this.directory, 'checker')
     mkdirSync(work)
     this.checker = await LinearizabilityChecker.start(work)
-    const command = args.server === 'java' ? await javaMember() : withStory(args.server)
-    const kinds = SIDS.map(() => 'ours')
-    this.ensemble = await Ensemble.of(this.directory, { ours: command }, kinds, {
+    const commands = { ours: withStory(args.server), java: kinds.includes('java') ? await javaMember() : '' }
+    this.ensemble = await Ensemble.of(this.directory, commands, kinds, {
       settings: SETTINGS,
       network: this.network,
     })
-    await this.ensemble.start(SIDS)
+    await this.ensemble.start(sids)
     this.totals = { acknowledged: 0, open: 0, refused: 0, slowestMs: 0 }
     await this.setUp('/faults')
     this.clients = Array.from({ length: CLIENTS }, (_, i) => {
@@ -196,7 +200,9 @@ async function main() {
   let failed = 0
   try {
     await campaign.begin()
-    print(`faults: ${args.rounds} rounds, seed ${args.seed}, network of ${campaign.network.name}`)
+    print(
+      `faults: ${args.rounds} rounds, seed ${args.seed}, members ${args.members}, network of ${campaign.network.name}`,
+    )
     for (let round = 1; round <= args.rounds; round++) {
       if (await campaign.round(round)) passed++
       else failed++

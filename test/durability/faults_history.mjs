@@ -63,6 +63,16 @@ export class SessionOrder {
   }
 }
 
+/** Each of three impossible observations must be called so. */
+export function controlOrder() {
+  const history = new History()
+  const order = new SessionOrder(history, 'control')
+  for (const zxid of [1n, 2n, 2n, 1n]) order.onReply(zxid)
+  for (const version of [1, 2, 2, 1]) order.onVersion('x', version)
+  for (const value of ['a', 'a', 'b']) history.see('x', 1, value, 1n, 'control')
+  if (history.errors.length !== 3) throw new Error(`the order of sessions is not checked: ${history.errors.join('; ')}`)
+}
+
 export class LinearizabilityChecker {
   /** Builds the Go program into `workDir`. */
   static async start(workDir) {

@@ -1,5 +1,5 @@
 /**
- * The faults, and which round meets which. Each takes an ensemble of three that serves, does its harm for a while, and
+ * The faults, and which round meets which. Each takes an ensemble that serves, does its harm for a while, and
  * leaves every member running and the network whole; the ensemble may still be looking for itself then.
  */
 import { sleep } from './process.mjs'
@@ -24,7 +24,7 @@ const FAULTS = [
   { name: 'N1 all are cut off from each other', weight: 1, progress: false, run: cutAll },
   { name: 'N2 the leader hears, and is not heard', weight: 2, progress: true, run: muteLeader },
   { name: 'N2 the leader is heard, and does not hear', weight: 2, progress: true, run: deafLeader },
-  { name: 'N2 one member sees both others, which do not see each other', weight: 2, progress: false, run: bridge },
+  { name: 'N2 two members do not see each other, and all others see both', weight: 2, progress: false, run: bridge },
   { name: 'E3 the leader is cut off, killed, and comes back', weight: 2, progress: true, run: cutAndKillLeader },
 ]
 const LONG_SLEEP = { name: 'T1 the leader sleeps for 60 s', progress: true, run: (site) => pauseLeader(site, 60_000) }
@@ -130,8 +130,11 @@ function cutFollower(site) {
 }
 
 function cutAll(site) {
-  const [a, b, c] = site.ensemble.members
-  return cut(site, [...both(a, [b, c]), ...both(b, [c])])
+  const { members } = site.ensemble
+  return cut(
+    site,
+    members.flatMap((member, i) => both(member, members.slice(i + 1))),
+  )
 }
 
 function muteLeader(site) {
