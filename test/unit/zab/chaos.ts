@@ -6,16 +6,23 @@ import { Cluster, TICK_MS } from './cluster.ts'
 export interface ChaosOptions {
   seed: number
   steps?: number
+  /** Two observers behind followers. */
+  observerMasters?: boolean
 }
 
-export function chaos({ seed, steps = 40 }: ChaosOptions): Cluster {
+export function chaos({ seed, steps = 40, observerMasters = false }: ChaosOptions): Cluster {
   const voters = seed % 3 === 0 ? 5 : 3
-  const observers = seed % 4 === 1 ? 1 : 0
+  const observers = observerMasters ? 2 : seed % 4 === 1 ? 1 : 0
   const cluster = new Cluster({
     seed,
     voters,
     observers,
-    zab: { commitLogCount: seed % 2 === 0 ? 5 : 500, historyBytes: 120, observerSyncs: seed % 8 !== 1 },
+    zab: {
+      commitLogCount: seed % 2 === 0 ? 5 : 500,
+      historyBytes: 120,
+      observerSyncs: seed % 8 !== 1,
+      observerMasters,
+    },
   })
   const { random } = cluster
   const sids = [...cluster.nodes.keys()]
@@ -36,7 +43,8 @@ export function chaos({ seed, steps = 40 }: ChaosOptions): Cluster {
     else if (dice < 70) restartSome(cluster)
     else if (dice < 76) cluster.partition([some()], sids, random.below(3) === 0)
     else if (dice < 82) cluster.heal()
-    else if (dice < 90) cluster.cutLinks(some(), some(), random.pick(['election', 'learner'] as const))
+    else if (dice < 90)
+      cluster.cutLinks(some(), some(), random.pick(['election', observerMasters ? 'observer' : 'learner'] as const))
     else cluster.node(some()).snapshot()
     cluster.run(random.below(random.below(4) === 0 ? 12 * TICK_MS : 60))
   }

@@ -6,6 +6,7 @@
  *   I3  what any two members deliver is a prefix of one another
  *   I4  an epoch has one leader
  *   I9  acceptedEpoch >= currentEpoch, and no hole within an epoch of a log
+ * and that no observer is ever told what nobody else has delivered.
  */
 
 import { type Zxid, zxidHex } from '../../../src/jute/zxid.ts'
@@ -70,6 +71,8 @@ export class Cluster {
   /** What was committed, as the first member delivered it that was told so. */
   readonly committed: Proposal[]
   readonly leaders: Map<number, Sid>
+  /** Followers whose port for observers cannot be reached. */
+  readonly closedPorts: Set<Sid>
   /** `from>to` pairs between which nothing passes. */
   readonly blocked: Set<string>
   readonly story: string[]
@@ -86,6 +89,7 @@ export class Cluster {
     this.random = new Random(options.seed)
     this.committed = []
     this.leaders = new Map()
+    this.closedPorts = new Set()
     this.blocked = new Set()
     this.story = []
     this.nowMs = 1000
@@ -240,7 +244,7 @@ export class Cluster {
       if (from.life !== life || from.peer === null) return
       const to = this.nodes.get(sid)
       const cut = to !== undefined && (this.isBlocked(from, to) || this.isBlocked(to, from))
-      if (to === undefined || !to.up || cut || (kind === 'learner' && to.announced !== 'leading')) {
+      if (to === undefined || cut || !this.listens(to, kind)) {
         this.after(cut ? 300 : 0, () => {
           if (from.life === life) from.input((peer) => peer.onDialFailed(sid, kind))
         })
@@ -253,6 +257,12 @@ export class Cluster {
       to.input((peer) => peer.onAccept(far.id, kind))
       from.input((peer) => peer.onOpen(near.id, sid, kind))
     })
+  }
+
+  private listens(node: Node, kind: LinkKind): boolean {
+    if (kind === 'learner') return node.announced === 'leading'
+    if (kind === 'observer') return node.announced === 'following' && node.serving && !this.closedPorts.has(node.sid)
+    return node.up
   }
 
   private makeEnd(node: Node, kind: LinkKind): End {
@@ -324,6 +334,8 @@ export class Cluster {
     const { list } = node.tree
     for (let i = Math.max(0, Math.min(list.length, this.committed.length) - 1); i < list.length; i++) {
       const known = this.committed[i]
+      const observes = node.announced === 'observing'
+      this.check(!observes || known !== undefined, `observer ${node.sid} delivers ${name(list[i]!)} ahead of all`)
       if (known === undefined) this.committed.push(list[i]!)
       else this.check(sameProposal(known, list[i]!), `I3: ${node.sid} delivers ${name(list[i]!)}, not ${name(known)}`)
     }

@@ -505,6 +505,22 @@ describe('listening', () => {
     expect(rig.story).not.toContain(`close ${link}`)
   })
 
+  it('opens the port for observers when asked, on its own, and tells its links from those of learners', async () => {
+    const port = await deadPort()
+    const rig = await started({ observerAddresses: [{ host: '127.0.0.1', port }] })
+    const other = await started()
+    rig.call(() => rig.links.listen('learner', true))
+    await until(() => rig.links.boundPorts('learner').length === 1)
+    expect(rig.links.boundPorts('observer')).toEqual([])
+    rig.call(() => rig.links.listen('learner', false))
+    rig.call(() => rig.links.listen('observer', true))
+    await until(() => rig.links.boundPorts('observer').length === 1)
+    expect(rig.links.boundPorts('learner')).toEqual([])
+    other.call(() => other.links.dial(1, 'observer', [`127.0.0.1:${port}`]))
+    await rig.heard(/^accept \d+ observer/)
+    await other.heard(/^open \d+ 1 observer/)
+  })
+
   it('takes a learner port that is still in use as soon as it is free', async () => {
     const { server, port } = await plainServer()
     const rig = await started({ learnerAddresses: [{ host: '127.0.0.1', port }] })
