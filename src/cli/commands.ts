@@ -7,6 +7,7 @@ import { askCommand } from './ask.ts'
 import { ensembleCommand } from './ensemble.ts'
 import { ephemeralCommand } from './ephemeral.ts'
 import { startCommand } from './start.ts'
+import { withToolCommands } from './toolcommands.ts'
 import { versionText } from './version.ts'
 
 export async function runCommands(words: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -89,7 +90,9 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
     .version(packageVersion())
     .help()
     .wrap(Math.min(110, process.stdout.columns ?? 110))
-    .epilogue('Scripts of an Apache ZooKeeper installation find their usual names beside this one: zkServer.sh.')
+    .epilogue(
+      'Scripts of an Apache ZooKeeper installation find their usual names beside this one: zkServer.sh and others.',
+    )
     .exitProcess(false)
     .fail((message, err, instance) => {
       if (err) throw err
@@ -97,6 +100,9 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
       process.stderr.write(`\n${message}\n`)
       exitCode = ExitCode.invalidInvocation
     })
+  withToolCommands(parser, env, (ended) => {
+    exitCode = ended
+  })
   await parser.parseAsync()
   return exitCode
 }

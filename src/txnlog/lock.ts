@@ -85,6 +85,20 @@ async function lockFolder(folder: string, report: (message: string) => void): Pr
   return { release }
 }
 
+/** The processes that hold a folder at this moment, by their ids; changes nothing. */
+export async function folderHolders(folder: string): Promise<string[]> {
+  const base = shortFolder(folder)
+  const held: string[] = []
+  try {
+    for (const name of readdirSync(folder)) {
+      if (name.startsWith(PREFIX) && (await ask(join(base.path, name))) === 'alive') held.push(pidOf(name))
+    }
+  } finally {
+    base.close()
+  }
+  return held
+}
+
 /** The folder under a name short enough for a socket's address. */
 function shortFolder(folder: string): { path: string; close(): void } {
   const longest = Buffer.byteLength(join(folder, `new.${PREFIX}${process.pid}.123456789012`))

@@ -17,7 +17,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   txnlog: ['datatree', 'jute'],
   zab: ['jute'],
   server: ['zab', 'txnlog', 'datatree', 'jute'],
-  cli: ['server', 'zab', 'txnlog', 'datatree', 'jute'],
+  tools: ['txnlog', 'datatree', 'jute'],
+  cli: ['tools', 'server', 'zab', 'txnlog', 'datatree', 'jute'],
 }
 
 /**
@@ -29,6 +30,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
   { folder: 'src/datatree/' },
   { folder: 'src/zab/', except: ['links.ts', 'sockets.ts'] },
   { folder: 'src/txnlog/', only: ['adler32.ts', 'logfile.ts', 'names.ts', 'snappy.ts', 'snapshot.ts'] },
+  { folder: 'src/tools/', only: ['javaorder.ts', 'logformat.ts', 'manifest.ts', 'ustar.ts'] },
   {
     folder: 'src/server/',
     only: [
