@@ -11,6 +11,7 @@ import { Hands } from './hands.mjs'
 import { javaMember, withStory } from './members.mjs'
 import { checkMigration } from './migration.mjs'
 import { checkMix, mixes } from './mixes.mjs'
+import { checkObserverMasters } from './observermasters.mjs'
 import { checkObservers } from './observers.mjs'
 import { checkReconfig } from './reconfig.mjs'
 
@@ -18,6 +19,8 @@ const parts = [
   ...mixes.map((mix) => [`mix ${mix.kinds.join(' ')}`, (context) => checkMix(mix, context)]),
   ['observers', (context) => checkObservers(['java', 'ours', 'ours', 'java', 'ours'], context)],
   ['observers', (context) => checkObservers(['ours', 'java', 'java', 'ours', 'java'], context)],
+  ['observer masters', (context) => checkObserverMasters(['ours', 'ours', 'java', 'java', 'ours'], context)],
+  ['observer masters', (context) => checkObserverMasters(['java', 'java', 'ours', 'java', 'ours'], context)],
   ['migration', checkMigration],
   ['reconfig', (context) => checkReconfig(['java', 'ours', 'java', 'ours'], context)],
   ['reconfig', (context) => checkReconfig(['ours', 'java', 'ours', 'java'], context)],
