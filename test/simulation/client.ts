@@ -14,6 +14,7 @@ import * as records from '../../src/jute/records.ts'
 import { zxidHex } from '../../src/jute/zxid.ts'
 import { type Asked, checkReply, describe } from './checkers/replies.ts'
 import { WatchChecker } from './checkers/watches.ts'
+import type { Counts } from './counts.ts'
 import type { Fabric, Party, Stream, StreamSink } from './fabric.ts'
 import { law } from './failure.ts'
 import type { Model } from './model.ts'
@@ -28,6 +29,7 @@ export interface ClientWorld {
   readonly fabric: Fabric
   readonly story: Story
   readonly model: Model
+  readonly counts: Counts
   /** Names of servers that a client would find in its connect string. */
   servers(): readonly string[]
   /** The highest acknowledged write of all clients. */
@@ -288,6 +290,7 @@ export class Client implements Party {
   private onEvent(reply: Reply): void {
     const { type, path } = records.readWatcherEvent(reply.body)
     this.world.story.tell(this.machine, `event ${type} ${path}`)
+    this.world.counts.events++
     law(type >= EventType.nodeCreated && type <= EventType.nodeChildrenChanged, 'I6', () => `event of type ${type}`)
     this.session!.watches.event(type, path!)
   }

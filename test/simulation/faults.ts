@@ -32,6 +32,8 @@ const KINDS = {
   slowLink: { weight: 5, ids: ['N4'] },
   wallJump: { weight: 3, ids: ['T3'] },
   lateName: { weight: 3, ids: ['N8'] },
+  /** Where reconfiguration is on: a member begins to vote, or ends to. */
+  reconfig: { weight: 8, ids: ['C15'] },
   moveClients: { weight: 5, ids: ['S1', 'N6'] },
 } as const
 
@@ -55,6 +57,7 @@ export class Faults {
     for (const kind of Object.keys(KINDS) as FaultKind[]) {
       // Swarm testing: each run leaves out some kinds, so that the others come closer to each other.
       const taken = only !== null ? only.includes(kind) : random.chance(0.6)
+      if (kind === 'reconfig' && !world.options.reconfigEnabled) continue
       if (taken) this.weights[kind] = KINDS[kind].weight
     }
     if (Object.keys(this.weights).length === 0) this.weights.kill = 1
@@ -227,6 +230,13 @@ export class Faults {
         const machine = this.anyone()
         world.fabric.names.set(machine.name, null)
         this.later(this.draw(0.3, 4), () => world.fabric.names.delete(machine.name))
+        return
+      }
+      case 'reconfig': {
+        const { sid } = this.anyone()
+        const voter = world.observer.quorum?.isVoter(sid) !== true
+        if (world.clients.length === 0) return
+        random.pick(world.clients).ask({ op: 'reconfig', joining: world.serverLine(sid, voter), leaving: null })
         return
       }
       case 'moveClients':

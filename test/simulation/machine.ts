@@ -3,8 +3,10 @@
  * clock. A machine outlives its processes: they are killed, lose their power, stop and go on, and are started again.
  */
 
+import { StateMachine } from '../../src/datatree/apply.ts'
 import { OpCode } from '../../src/jute/codes.ts'
 import { Output } from '../../src/jute/output.ts'
+import { epochOf } from '../../src/jute/zxid.ts'
 import type { Config } from '../../src/server/config.ts'
 import { parseConfig } from '../../src/server/config.ts'
 import { ConfigFiles } from '../../src/server/configfiles.ts'
@@ -13,8 +15,10 @@ import { reapable } from '../../src/server/containers.ts'
 import { Member, type MemberHost } from '../../src/server/member.ts'
 import { Metrics } from '../../src/server/metrics.ts'
 import type { Pipeline } from '../../src/server/pipeline.ts'
+import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../src/txnlog/filestore.ts'
 import { purge } from '../../src/txnlog/purge.ts'
 import type { Quorum } from '../../src/zab/types.ts'
+import type { Counts } from './counts.ts'
 import { DiskPort, SimDisk } from './disk.ts'
 import { Door } from './door.ts'
 import type { Fabric, Party } from './fabric.ts'
@@ -35,6 +39,7 @@ export interface Surroundings {
   readonly fabric: Fabric
   readonly story: Story
   readonly observer: Observer
+  readonly counts: Counts
   /** A promise may have something to do: the loop lets it, before the next thing happens. */
   stir(): void
   fail(failure: Failure): void
@@ -74,6 +79,24 @@ export class Machine {
     this.starts = 0
     this.disk.put(CONFIG_FILE, new TextEncoder().encode(zooCfg))
     this.disk.put('/data/myid', new TextEncoder().encode(`${sid}\n`))
+  }
+
+  /** Gives it the files of a server that has been at work until `zxid`, with an empty tree. Before its first start. */
+  async age(zxid: number): Promise<void> {
+    const folder = '/data/version-2'
+    const port = new DiskPort(this.disk, (run) => {
+      run()
+      this.around.stir()
+    })
+    const relay = { onWatch: () => {}, onResult: () => {}, onSessionCreated: () => {}, onSessionClosed: () => {} }
+    const state = new StateMachine(relay, { ...relay, onDigestMismatch: () => {} }, { digest: true })
+    state.zxidLast = zxid
+    this.disk.makeFolder(folder)
+    for (const name of ['acceptedEpoch', 'currentEpoch']) {
+      this.disk.put(`${folder}/${name}`, new TextEncoder().encode(`${epochOf(zxid)}`))
+    }
+    this.around.stir()
+    await new FileSnapshotStore(port, folder, SNAPSHOT_DEFAULTS).takeSnapshot(state)
   }
 
   get member(): Member | null {
@@ -366,17 +389,18 @@ export class Process implements Party, MemberHost {
   }
 
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void {
-    const { story } = this.around
+    const { story, counts } = this.around
+    if (message === 'snapshot written') counts.snapshots++
     let text = level === 'warn' ? `! ${message}` : message
     for (const [key, value] of Object.entries(fields))
       text += ` ${key}=${value instanceof Error ? value.message : value}`
     story.tell(this.machine, text)
   }
 
-  config(quorum: Quorum, committed: boolean): void {
+  config(quorum: Quorum, committed: boolean, done: () => void = () => {}): void {
     this.around.observer.configured(this.owner, quorum, committed)
     const saved = committed ? this.files!.activate(quorum.text) : this.files!.saveLastSeen(quorum.text)
-    saved.catch((err: unknown) => this.log('warn', { err }, 'cannot write the configuration files'))
+    saved.catch((err: unknown) => this.log('warn', { err }, 'cannot write the configuration files')).then(done)
     this.around.stir()
   }
 }

@@ -52,6 +52,8 @@ interface Version {
 }
 
 export class Model {
+  /** The zxid at which everything begins, with an empty tree. */
+  base: number
   readonly entries: Entry[]
   /** All changes, in order. */
   readonly changes: Change[]
@@ -62,6 +64,7 @@ export class Model {
   private readonly owned: Map<string, Set<string>>
 
   constructor() {
+    this.base = 0
     this.entries = []
     this.changes = []
     this.sessions = new Map()
@@ -71,7 +74,7 @@ export class Model {
   }
 
   get zxidLast(): number {
-    return this.entries.length === 0 ? 0 : this.entries[this.entries.length - 1]!.zxid
+    return this.entries.length === 0 ? this.base : this.entries[this.entries.length - 1]!.zxid
   }
 
   /** The entry with this zxid; undefined where there is none. */
@@ -86,10 +89,10 @@ export class Model {
     return lastAtOrBefore(this.entries, zxid)
   }
 
-  /** The zxid of the entry before this one; 0: none. */
+  /** The zxid of the entry before this one, or where everything begins. */
   before(zxid: number): number {
     const index = lastAtOrBefore(this.entries, zxid - 1)
-    return index < 0 ? 0 : this.entries[index]!.zxid
+    return index < 0 ? this.base : this.entries[index]!.zxid
   }
 
   node(path: string, zxid: number = Number.POSITIVE_INFINITY): ModelNode | null {

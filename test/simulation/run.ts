@@ -4,9 +4,10 @@
  */
 
 import { Err } from '../../src/jute/codes.ts'
+import { makeZxid } from '../../src/jute/zxid.ts'
 import { checkMember } from './checkers/end.ts'
 import type { Client } from './client.ts'
-import type { Counts } from './counts.ts'
+import { bump, type Counts } from './counts.ts'
 import { Failure } from './failure.ts'
 import { type FaultKind, Faults } from './faults.ts'
 import { Random } from './random.ts'
@@ -49,6 +50,7 @@ export async function runSeed(
       ...(random.chance(0.1) ? ['forceSnapshotSync=true'] : []),
       ...(random.chance(0.2) ? ['readonlymode.enabled=true'] : []),
     ].join('\n'),
+    reconfigEnabled: random.chance(0.2),
     keepStory: options.keepStory,
   })
   let failure: Failure | null = null
@@ -65,6 +67,7 @@ export async function runSeed(
 }
 
 async function play(world: World, random: Random, only: readonly FaultKind[] | null): Promise<void> {
+  if (random.chance(0.08)) await nearRollover(world, random)
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
@@ -83,6 +86,16 @@ async function play(world: World, random: Random, only: readonly FaultKind[] | n
   await world.run(world.timeline.nowUs + lastsUs)
   faults.heal()
   await settle(world, workload)
+}
+
+/** E10: so few transactions before the counter's end that the run meets it. */
+async function nearRollover(world: World, random: Random): Promise<void> {
+  const zxid = makeZxid(1, 0xffff_fffe - random.between(5, 150))
+  world.model.base = zxid
+  bump(world.counts.ids, 'E10')
+  let left = world.machines.size
+  for (const machine of world.machines.values()) void machine.age(zxid).then(() => left--)
+  await world.run(SECOND_US, () => left === 0)
 }
 
 /** I10, and the agreement of all members. */

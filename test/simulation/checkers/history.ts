@@ -2,9 +2,9 @@
  * I1, I2, I3, I9: what is logged, what is durable, what is committed.
  *
  * A zxid stands for the same bytes wherever it is logged, since one leader alone proposes in an epoch. What is committed
- * is one list; it only grows, each addition lies durably on a quorum at that moment, every new leader has all of it, no
- * member ever cuts any of it off, and each member delivers it in order without a gap. What a member has said to be
- * durable is there after a crash. Trees at the same zxid have the same digest.
+ * is one list; it only grows, each addition lies durably on a quorum at that moment, every new leader has all of it, and
+ * each member delivers it in order without a gap. Where a member cuts off any of it, a quorum still has it. What a member
+ * has said to be durable is there after a crash. Trees at the same zxid have the same digest.
  */
 
 import type { StateMachine } from '../../../src/datatree/apply.ts'
@@ -31,11 +31,15 @@ class Record {
   /** A change of its files is under way: a crash leaves the history before it, or the one behind it. */
   change: { how: 'snap' | 'trunc'; zxid: number } | null
 
-  constructor() {
+  /** Where all histories of this world begin. */
+  private readonly base: number
+
+  constructor(base: number) {
+    this.base = base
     this.log = []
-    this.durable = 0
+    this.durable = base
     this.agreed = 0
-    this.delivered = 0
+    this.delivered = base
     this.acceptedEpoch = 0
     this.currentEpoch = 0
     this.role = 'looking'
@@ -44,7 +48,7 @@ class Record {
   }
 
   get logEnd(): number {
-    return this.log.length === 0 ? 0 : this.log[this.log.length - 1]!
+    return this.log.length === 0 ? this.base : this.log[this.log.length - 1]!
   }
 
   has(zxid: number): boolean {
@@ -55,7 +59,7 @@ class Record {
 
   /** The last entry at or before `zxid`; 0: none. */
   endUpTo(zxid: number): number {
-    return this.log.findLast((logged) => logged <= zxid) ?? 0
+    return this.log.findLast((logged) => logged <= zxid) ?? this.base
   }
 
   cut(zxid: number): void {
@@ -91,7 +95,7 @@ export class HistoryChecker {
   record(sid: number): Record {
     let record = this.records.get(sid)
     if (record === undefined) {
-      record = new Record()
+      record = new Record(this.model.base)
       this.records.set(sid, record)
     }
     return record
@@ -187,11 +191,14 @@ export class HistoryChecker {
     if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
   }
 
+  /**
+   * A learner that comes back with a proposal still outstanding has it cut off and sent again, as in Java; others may
+   * commit it meanwhile. What must hold is that a quorum has it, without this one.
+   */
   private cut(sid: number, record: Record, zxid: number): void {
-    const { model } = this
-    const lost = record.log.find((logged) => logged > zxid && model.entry(logged) !== undefined)
-    law(lost === undefined, 'I1', () => `s${sid} cuts off ${zxidHex(lost!)}, which is committed`)
+    const committed = record.log.filter((logged) => logged > zxid && this.model.entry(logged) !== undefined)
     record.cut(zxid)
+    for (const logged of committed) this.checkQuorum(`s${sid} cuts off`, logged)
   }
 
   /**
@@ -204,7 +211,7 @@ export class HistoryChecker {
     const { entries } = this.model
     const committed = this.model.indexAt(zxid) + 1
     let log = entries.slice(0, committed).map((entry) => entry.zxid)
-    if (counterOf(zxid) !== 0 && log.at(-1) !== zxid) {
+    if (counterOf(zxid) !== 0 && zxid !== this.model.base && log.at(-1) !== zxid) {
       const source = [...this.records.values()].find((other) => other.has(zxid))
       law(source !== undefined, 'I2', () => `s${sid} is given a tree at ${zxidHex(zxid)}, which nobody has logged`)
       log = source.log.slice(0, source.log.indexOf(zxid) + 1)
@@ -301,7 +308,7 @@ export class HistoryChecker {
           () => `s${sid} has ${zxidHex(logged)} where ${zxidHex(entries[i]!.zxid)} is committed`,
         )
       } else {
-        this.checkQuorum(sid, logged)
+        this.checkQuorum(`s${sid} commits`, logged)
         this.model.apply(this.proposals.get(logged)!)
         this.onCommitted(logged)
       }
@@ -309,7 +316,7 @@ export class HistoryChecker {
     }
   }
 
-  private checkQuorum(sid: number, zxid: number): void {
+  private checkQuorum(what: string, zxid: number): void {
     const holders = new Set<number>()
     for (const [holder, record] of this.records) {
       if (record.durable >= zxid && record.has(zxid)) holders.add(holder)
@@ -318,8 +325,7 @@ export class HistoryChecker {
       law(
         quorum.containsQuorum(holders),
         'I1',
-        () =>
-          `s${sid} commits ${zxidHex(zxid)}, durable on ${[...holders].map((h) => `s${h}`).join(' ') || 'none'} only`,
+        () => `${what} ${zxidHex(zxid)}, durable on ${[...holders].map((h) => `s${h}`).join(' ') || 'none'} only`,
       )
     }
   }
