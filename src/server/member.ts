@@ -51,7 +51,7 @@ export interface MemberHost {
   failed(err: Error): void
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
   /** A configuration was proposed (to be offered again after a restart), or is in force now. */
-  config(quorum: Quorum, committed: boolean): void
+  config(quorum: Quorum, committed: boolean, done: () => void): void
 }
 
 const CONFIG_PATH = textToBytes('/zookeeper/config')
@@ -358,7 +358,7 @@ export class Member implements NetworkSink {
     synced: () => this.pipeline?.onSynced(),
     config: (quorum, committed) => {
       if (committed) this.writeConfig(quorum)
-      this.host.config(quorum, committed)
+      this.host.config(quorum, committed, () => this.input(() => this.zab.onConfigSaved()))
     },
     trace: (message) => this.host.log('debug', {}, message),
   }

@@ -103,7 +103,7 @@ export class QuorumServer {
       want,
       failed: (err) => this.failure.settle(err),
       log,
-      config: (quorum, committed) => this.onConfig(quorum, committed),
+      config: (quorum, committed, done) => this.onConfig(quorum, committed, done),
     }
     this.member = new Member(config, host, this.metrics)
     const parts = this.viewParts()
@@ -230,12 +230,14 @@ export class QuorumServer {
   }
 
   /** A configuration was proposed, or is in force: files follow, and our own ports. */
-  private onConfig(quorum: Quorum, committed: boolean): void {
+  private onConfig(quorum: Quorum, committed: boolean, done: () => void): void {
     const saved = committed ? this.files.activate(quorum.text) : this.files.saveLastSeen(quorum.text)
-    saved.catch((err: unknown) => {
-      // The change itself is in the log; a start finds it there.
-      this.logger.warn({ err }, 'cannot write the configuration files')
-    })
+    saved
+      .catch((err: unknown) => {
+        // The change itself is in the log; a start finds it there.
+        this.logger.warn({ err }, 'cannot write the configuration files')
+      })
+      .then(done)
     if (!committed || !quorum.isMember(this.config.serverId!)) return
     const sid = this.config.serverId!
     const learner = quorum.quorumAddresses(sid)

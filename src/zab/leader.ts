@@ -306,7 +306,7 @@ export class Leader implements RoleCore, Master {
    * configuration in force that is no older than `version`.
    */
   private ackedBy(quorums: readonly Quorum[], version: Zxid): Zxid {
-    const marks = [{ sid: this.sid, zxid: this.host.log.zxidDurable }]
+    const marks = this.host.savesConfig ? [] : [{ sid: this.sid, zxid: this.host.log.zxidDurable }]
     for (const { forwarding, observer, sid, zxidAcked, versionInForce } of this.handlers.values()) {
       if (forwarding && !observer && versionInForce >= version) marks.push({ sid, zxid: zxidAcked })
     }

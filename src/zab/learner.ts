@@ -97,6 +97,8 @@ export class Learner implements RoleCore, Upstream {
   private zxidSynced: Zxid
   private entering: boolean
   private newConfig: Quorum | null
+  /** PINGs that wait for a configuration to be saved: a few, or the leader gives us up. */
+  private readonly pings: Zxid[]
   /** Acknowledged, or in no need of it. */
   private zxidAcked: Zxid
 
@@ -126,6 +128,7 @@ export class Learner implements RoleCore, Upstream {
     this.zxidSynced = log.zxidLogged
     this.entering = false
     this.newConfig = null
+    this.pings = []
     this.zxidAcked = 0
   }
 
@@ -405,7 +408,7 @@ export class Learner implements RoleCore, Upstream {
   }
 
   private enterWhenDurable(): void {
-    if (this.entering || this.host.log.zxidDurable < this.zxidSynced) return
+    if (this.entering || this.host.savesConfig || this.host.log.zxidDurable < this.zxidSynced) return
     this.entering = true
     if (this.host.currentEpoch === this.epoch) this.ackNewLeader()
     else this.host.saveEpoch('current', this.epoch)
@@ -452,7 +455,9 @@ export class Learner implements RoleCore, Upstream {
         this.onInform(packet)
         return
       case Packet.ping:
-        this.answerPing(packet.zxid)
+        // The answer says that all ahead of it has been done, a change of configuration not least.
+        if (host.savesConfig) this.pings.push(packet.zxid)
+        else this.answerPing(packet.zxid)
         return
       case Packet.revalidate: {
         const { sessionHi, sessionLo, valid } = readRevalidated(packet.data)
@@ -543,7 +548,10 @@ export class Learner implements RoleCore, Upstream {
 
   onDurable(): void {
     if (this.state === 'entering') this.enterWhenDurable()
-    else this.sendAcks()
+    else if (this.state === 'live' && !this.host.savesConfig) {
+      for (const zxid of this.pings.splice(0)) this.answerPing(zxid)
+      this.sendAcks()
+    }
   }
 
   /**
@@ -551,7 +559,7 @@ export class Learner implements RoleCore, Upstream {
    * holes; `zxidAcked` is set past what needs none: what a sync brought committed, and the jump into an epoch.
    */
   private sendAcks(): void {
-    if (this.state !== 'live' || this.observer) return
+    if (this.observer || this.host.savesConfig) return
     const { zxidDurable } = this.host.log
     while (this.zxidAcked < zxidDurable && !this.ended) this.send(Packet.ack, ++this.zxidAcked, null)
   }

@@ -69,6 +69,7 @@ export class Peer implements Zab, RoleHost {
   private configs: { committed: Quorum; lastSeen: Quorum } | null
   /** What our disk owes us. */
   private epochsPending: number
+  private configsPending: number
   private truncating: boolean
   /** Noted during an input, for `settle`. */
   private elected: Vote | null
@@ -94,6 +95,7 @@ export class Peer implements Zab, RoleHost {
     this.core = null
     this.configs = null
     this.epochsPending = 0
+    this.configsPending = 0
     this.truncating = false
     this.elected = null
     this.leaving = false
@@ -243,7 +245,7 @@ export class Peer implements Zab, RoleHost {
   sawConfig(quorum: Quorum): void {
     if (!this.options.reconfigEnabled || quorum.version === this.lastSeen.version) return
     this.configs = { committed: this.committed, lastSeen: quorum }
-    this.out.config(quorum, false)
+    this.saveConfig(quorum, false)
     this.election.onConfig(this.committed, this.lastSeen)
   }
 
@@ -253,7 +255,7 @@ export class Peer implements Zab, RoleHost {
     if (!reconfigEnabled || quorum.version <= before.version) return false
     this.configs = { committed: quorum, lastSeen: quorum.version > this.lastSeen.version ? quorum : this.lastSeen }
     this.out.trace(`configuration 0x${zxidHex(quorum.version)} is in force`)
-    this.out.config(quorum, true)
+    this.saveConfig(quorum, true)
     this.election.onConfig(this.committed, this.lastSeen)
     if (before.membersText === quorum.membersText) return false
     const roleChanged = learnerRole(before, sid) !== learnerRole(quorum, sid)
@@ -266,6 +268,15 @@ export class Peer implements Zab, RoleHost {
     if (leaderChanged) this.vote = { ...this.vote, leader: designated, zxid }
     this.handover = roleChanged || leaderChanged
     return this.handover
+  }
+
+  private saveConfig(quorum: Quorum, committed: boolean): void {
+    this.configsPending++
+    this.out.config(quorum, committed)
+  }
+
+  get savesConfig(): boolean {
+    return this.configsPending > 0
   }
 
   private leadsAsBefore(before: Quorum, quorum: Quorum): boolean {
@@ -392,6 +403,13 @@ export class Peer implements Zab, RoleHost {
     if (which === 'accepted') this.acceptedEpoch = epoch
     else this.currentEpoch = epoch
     this.core?.onEpochSaved(which, epoch)
+    this.settle()
+  }
+
+  onConfigSaved(): void {
+    if (this.stage === 'stopped') return
+    this.configsPending--
+    this.core?.onDurable()
     this.settle()
   }
 

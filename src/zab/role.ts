@@ -35,6 +35,8 @@ export interface RoleHost {
   readonly currentEpoch: number
   readonly committed: Quorum
   readonly lastSeen: Quorum
+  /** A configuration is on its way to disk: no word of ours counts meanwhile. */
+  readonly savesConfig: boolean
   readonly vote: Vote
 
   /** To our own log, in memory and on disk. */
@@ -76,6 +78,7 @@ export interface RoleCore {
   onDialFailed(sid: Sid, kind: LinkKind): void
   onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number
   onClose(link: LinkId): void
+  /** More of the log, or a configuration, is durable. */
   onDurable(): void
   /** `zxid` is where the log really ends now. */
   onTruncated(zxid: Zxid): void

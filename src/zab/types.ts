@@ -220,7 +220,11 @@ export interface ZabOut {
   /** Learner: the oldest forwarded sync is answered: all that the leader had committed ahead of it is delivered. */
   synced(): void
 
-  /** A newer configuration was seen (`committed` false: write the .next file), or is in force now. */
+  /**
+   * A newer configuration was seen (`committed` false: write the .next file), or is in force now. Answered by
+   * onConfigSaved, in order, when a restart would know it: until then nothing is acknowledged, because who has it in
+   * force must not follow a leader of an older one, not after a crash either.
+   */
   config(quorum: Quorum, committed: boolean): void
   /** A story line for humans and failed seeds. */
   trace(message: string): void
@@ -273,6 +277,7 @@ export interface Zab {
    */
   onTruncated(zxid: Zxid, zxidDelivered: Zxid): void
   onEpochSaved(which: Epoch, epoch: number): void
+  onConfigSaved(): void
   /** 'gap': what `history` asked for is not there (any more), or too much. */
   onHistory(link: LinkId, proposals: readonly Proposal[], state: 'more' | 'end' | 'gap'): void
   onSnapshotSent(link: LinkId): void

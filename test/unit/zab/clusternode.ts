@@ -8,6 +8,7 @@
 import { epochOf, makeZxid, type Zxid, zxidHex } from '../../../src/jute/zxid.ts'
 import { follows } from '../../../src/zab/commitlog.ts'
 import { Peer } from '../../../src/zab/peer.ts'
+import { quorumOfProposal } from '../../../src/zab/role.ts'
 import type {
   Epoch,
   ForwardedRequest,
@@ -20,6 +21,7 @@ import type {
   ZabOptions,
   ZabOut,
 } from '../../../src/zab/types.ts'
+import { TXN_RECONFIG, txnType } from '../../../src/zab/types.ts'
 import { type Cluster, parse, proposalBytes, TICK_MS } from './cluster.ts'
 
 export interface Tree {
@@ -76,6 +78,7 @@ export class Node implements ZabOut {
   touched: [number, number, number][]
   private readonly options: ZabOptions
   private logOps: LogOp[]
+  private configOps: { text: string; committed: boolean }[]
   private epochOps: { which: Epoch; epoch: number }[]
   life: number
 
@@ -96,6 +99,7 @@ export class Node implements ZabOut {
     this.kinds = []
     this.logOps = []
     this.epochOps = []
+    this.configOps = []
     this.life = 0
   }
 
@@ -123,9 +127,17 @@ export class Node implements ZabOut {
         currentEpoch: Math.max(disk.current, epochOf(zxidLast)),
         proposals: disk.log.filter(({ zxid }) => zxid <= zxidLast).slice(-this.options.commitLogCount),
         committed: parse(disk.committed),
-        lastSeen: disk.lastSeen === null ? null : parse(disk.lastSeen),
+        lastSeen: this.newestConfig(),
       }),
     )
+  }
+
+  /** Of what was proposed: in the .next file, or in the tree, which has the log. */
+  private newestConfig(): Quorum | null {
+    const found = this.disk.lastSeen === null ? [] : [parse(this.disk.lastSeen)]
+    for (const { bytes } of this.tree.list)
+      if (txnType(bytes) === TXN_RECONFIG) found.push(quorumOfProposal(bytes, parse))
+    return found.sort((a, b) => b.version - a.version)[0] ?? null
   }
 
   /** Power loss: of what the disk had not answered for, some first part is there, or nothing. */
@@ -142,6 +154,7 @@ export class Node implements ZabOut {
     this.peer = null
     this.logOps = []
     this.epochOps = []
+    this.configOps = []
     this.announced = 'looking'
     for (const end of this.ends.values()) {
       end.open = false
@@ -379,8 +392,9 @@ export class Node implements ZabOut {
   private finishLoad(end: End, tree: Tree): void {
     this.disk.base = { zxid: tree.zxid, list: [...tree.list] }
     this.disk.log = []
+    // Of a leader that is not established yet, and was started anew, the tree may have what is not committed: nobody is
+    // served from it, and it is compared when the role is established.
     this.tree = tree
-    this.cluster.onDelivered(this)
     end.loading = 'no'
     this.input((peer) => peer.onSnapshotLoaded(end.id, tree.zxid))
     if (!end.open) return
@@ -439,8 +453,20 @@ export class Node implements ZabOut {
   }
 
   config(quorum: Quorum, committed: boolean): void {
-    if (committed) this.disk.committed = quorum.text
-    if (!committed) this.disk.lastSeen = quorum.text
+    this.configOps.push({ text: quorum.text, committed })
+    if (this.configOps.length === 1) this.runConfig()
+  }
+
+  private runConfig(): void {
+    const { life } = this
+    this.cluster.after(this.cluster.diskDelay() * 2, () => {
+      if (this.life !== life) return
+      const { text, committed } = this.configOps.shift()!
+      if (committed) this.disk.committed = text
+      else this.disk.lastSeen = text
+      if (this.configOps.length > 0) this.runConfig()
+      this.input((peer) => peer.onConfigSaved())
+    })
   }
 
   trace(message: string): void {

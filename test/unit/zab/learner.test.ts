@@ -416,6 +416,17 @@ describe('reconfiguration, at a learner', () => {
     ])
   })
 
+  it('acknowledges nothing, and answers no PING, until a configuration is saved that it has in force', () => {
+    const lone = live(1, { zab })
+    lone.receive(LINK, reconfig(1, [1, 2, 3, 4]))
+    expect(lone.durable(EPOCH + 1)).toEqual([])
+    expect(lone.configured()).toEqual([`send ${LINK}: ACK 100000001`])
+    lone.receive(LINK, packet('COMMITANDACTIVATE', EPOCH + 1, '0000000000000002'), proposal(1, 2))
+    expect(lone.receive(LINK, packet('PING', EPOCH + 2))).toEqual([])
+    expect(lone.durable(EPOCH + 2)).toEqual([])
+    expect(lone.configured()).toEqual([`send ${LINK}: PING 100000002 `, `send ${LINK}: ACK 100000002`])
+  })
+
   it('leads without an election, if it is the one that is named', () => {
     const lone = live(1, { zab })
     lone.receive(LINK, reconfig(1, [1, 3]))
@@ -444,10 +455,8 @@ describe('reconfiguration, at a learner', () => {
   it('takes the configuration of NEWLEADER over with UPTODATE (ZOOKEEPER-1324, 1783)', () => {
     const lone = atSync(1, { zab })
     const config = new TextEncoder().encode(text(EPOCH, [1, 2, 3]))
-    expect(lone.receive(LINK, packet('DIFF', 0), packet('NEWLEADER', EPOCH, config))).toEqual([
-      'config 100000000 seen',
-      'save current 1',
-    ])
+    expect(lone.receive(LINK, packet('DIFF', 0), packet('NEWLEADER', EPOCH, config))).toEqual(['config 100000000 seen'])
+    expect(lone.configured()).toEqual(['save current 1'])
     lone.saved('current', 1)
     expect(lone.receive(LINK, UPTODATE)).toEqual([
       'config 100000000 committed',
@@ -460,6 +469,7 @@ describe('reconfiguration, at a learner', () => {
     const lone = atSync(1, { zab })
     const config = new TextEncoder().encode(text(EPOCH, [1, 3]))
     lone.receive(LINK, packet('DIFF', 0), packet('NEWLEADER', EPOCH, config))
+    lone.configured()
     lone.saved('current', 1)
     expect(lone.receive(LINK, UPTODATE)).toEqual(['config 100000000 committed', ...ENDED, 'look 0 1'])
   })

@@ -115,6 +115,8 @@ export class Lone implements ZabOut {
   tree: Zxid
   onRequest: (request: ForwardedRequest) => void
   touched: [number, number, number][]
+  /** Configurations that are not saved yet. */
+  configs: number
 
   constructor(options: LoneOptions = {}) {
     const { sid = 1, voters = [1, 2, 3], observers = [], proposals = [], start = {}, zab = {} } = options
@@ -123,6 +125,7 @@ export class Lone implements ZabOut {
     this.now = 1_000_000
     this.events = null
     this.touched = []
+    this.configs = 0
     this.onRequest = () => {}
     const zxidLast = start.zxidLast ?? proposals.at(-1)?.zxid ?? 0
     this.tree = zxidLast
@@ -166,6 +169,15 @@ export class Lone implements ZabOut {
 
   saved(which: Epoch, epoch: number): string[] {
     this.peer.onEpochSaved(which, epoch)
+    return this.take()
+  }
+
+  /** All configurations are saved. */
+  configured(): string[] {
+    while (this.configs > 0) {
+      this.configs--
+      this.peer.onConfigSaved()
+    }
     return this.take()
   }
 
@@ -297,6 +309,7 @@ export class Lone implements ZabOut {
 
   config(quorum: Quorum, committed: boolean): void {
     this.lines.push(`config ${quorum.version.toString(16)} ${committed ? 'committed' : 'seen'}`)
+    this.configs++
   }
 
   trace(): void {}
