@@ -42,7 +42,7 @@ export class FaultClient {
     this.keys = keys
     this.known.clear()
     this.stopped = false
-    this.order ??= new SessionOrder(history, this.who)
+    this.order ??= new SessionOrder(history, () => this.who)
     this.order.history = history
     this.work = this.loop()
   }
@@ -84,7 +84,7 @@ export class FaultClient {
       if (error instanceof SessionRefused) {
         this.history.fail(`${this.who} was lost: ${member.name} does not know it`)
         this.session = null
-        this.order = new SessionOrder(this.history, this.who)
+        this.order = new SessionOrder(this.history, () => this.who)
       }
       this.at = (this.at + 1) % this.members.length
       await sleep(BACK_OFF_MS)

@@ -43,6 +43,7 @@ export class History {
 
 /** The order of one session: nothing it is told may be older than what it was told before. */
 export class SessionOrder {
+  /** `who()`: how the session is called in what is wrong. */
   constructor(history, who) {
     this.history = history
     this.who = who
@@ -52,13 +53,13 @@ export class SessionOrder {
 
   /** The zxid in the header of any reply. */
   onReply(zxid) {
-    if (zxid < this.zxid) this.history.fail(`I5 ${this.who}: a reply at zxid ${zxid} after one at ${this.zxid}`)
+    if (zxid < this.zxid) this.history.fail(`I5 ${this.who()}: a reply at zxid ${zxid} after one at ${this.zxid}`)
     this.zxid = zxid
   }
 
   onVersion(key, version) {
     const before = this.versions.get(key) ?? 0
-    if (version < before) this.history.fail(`I5 ${this.who}: ${key} has version ${version} after version ${before}`)
+    if (version < before) this.history.fail(`I5 ${this.who()}: ${key} has version ${version} after version ${before}`)
     this.versions.set(key, version)
   }
 }
@@ -66,7 +67,7 @@ export class SessionOrder {
 /** Each of three impossible observations must be called so. */
 export function controlOrder() {
   const history = new History()
-  const order = new SessionOrder(history, 'control')
+  const order = new SessionOrder(history, () => 'control')
   for (const zxid of [1n, 2n, 2n, 1n]) order.onReply(zxid)
   for (const version of [1, 2, 2, 1]) order.onVersion('x', version)
   for (const value of ['a', 'a', 'b']) history.see('x', 1, value, 1n, 'control')

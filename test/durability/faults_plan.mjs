@@ -25,7 +25,12 @@ const FAULTS = [
   { name: 'N2 the leader hears, and is not heard', weight: 2, progress: true, run: muteLeader },
   { name: 'N2 the leader is heard, and does not hear', weight: 2, progress: true, run: deafLeader },
   { name: 'N2 two members do not see each other, and all others see both', weight: 2, progress: false, run: bridge },
-  { name: 'E3 the leader is cut off, killed, and comes back', weight: 2, progress: true, run: cutAndKillLeader },
+  {
+    name: 'E3 the leader is cut off, killed, comes back, and is killed again',
+    weight: 2,
+    progress: true,
+    run: cutAndKillLeader,
+  },
 ]
 const LONG_SLEEP = { name: 'T1 the leader sleeps for 60 s', progress: true, run: (site) => pauseLeader(site, 60_000) }
 /** Every so many rounds one is a long sleep. */
@@ -159,5 +164,9 @@ async function cutAndKillLeader(site) {
   await leader.kill()
   network.heal()
   await sleep(random.below(1500))
+  leader.start()
+  // What it had to give up must be gone from its disk as well.
+  await site.ensemble.settled()
+  await leader.kill()
   leader.start()
 }
