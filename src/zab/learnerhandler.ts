@@ -220,8 +220,11 @@ export class LearnerHandler {
     this.state = 'syncing'
     this.leaseUntilMs = links.nowMs() + links.initMs + links.syncMs
     const { forceSnapshotSync, txnLogSync } = master.host.options
+    // A leader's tree lacks what it is about to adopt. It must not be forced into the place of a log that has that: with
+    // the two of us failing now, nobody might have it any more.
+    const whole = master.host.log.zxidDelivered >= master.zxidCommitted
     const plan = planSync(this.zxidPeer, master.host.log, master.zxidCommitted, {
-      forceSnapshotSync,
+      forceSnapshotSync: forceSnapshotSync && whole,
       txnLogSync: txnLogSync && !links.needTree.has(this.sid),
     })
     master.host.out.trace(

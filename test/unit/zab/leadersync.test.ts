@@ -94,6 +94,19 @@ describe('synchronisation, at a leader', () => {
     expect(sync(lone, EPOCH + 1, 1)).toEqual([...to(1, 'SNAP 100000000'), `snapshot ${linkOf(1)} at 100000000`])
   })
 
+  it('I1: forces no tree on a learner while it has logged what the tree lacks', () => {
+    const lone = leading(1, { zab: { forceSnapshotSync: true } })
+    propose(lone, 1, 1)
+    lone.durable(EPOCH + 1)
+    lone.peer.onClose(linkOf(1))
+    expect(lone.pass(6 * TICK)).toContain('look 100000001 1')
+    lone.elect(3)
+    join(lone, 1, 1)
+    lone.saved('accepted', 2)
+    lone.receive(linkOf(1), ackEpoch(EPOCH + 1, 1))
+    expect(lone.saved('current', 2)).toEqual(to(1, 'DIFF 100000001', 'NEWLEADER 200000000 version=0'))
+  })
+
   it('holds back live traffic while a snapshot streams, then sends it ahead of NEWLEADER', () => {
     const lone = leading(2, { proposals: history, zab: { forceSnapshotSync: true } })
     expect(sync(lone, 0)).toEqual([...to(2, 'SNAP 200000000'), 'snapshot 12 at 200000000'])
