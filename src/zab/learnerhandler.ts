@@ -220,11 +220,8 @@ export class LearnerHandler {
     this.state = 'syncing'
     this.leaseUntilMs = links.nowMs() + links.initMs + links.syncMs
     const { forceSnapshotSync, txnLogSync } = master.host.options
-    // A leader's tree lacks what it is about to adopt. It must not be forced into the place of a log that has that: with
-    // the two of us failing now, nobody might have it any more.
-    const whole = master.host.log.zxidDelivered >= master.zxidCommitted
     const plan = planSync(this.zxidPeer, master.host.log, master.zxidCommitted, {
-      forceSnapshotSync: forceSnapshotSync && whole,
+      forceSnapshotSync,
       txnLogSync: txnLogSync && !links.needTree.has(this.sid),
     })
     master.host.out.trace(
@@ -305,6 +302,10 @@ export class LearnerHandler {
     const { master, links } = this
     if (!this.takeTurn('snap')) return
     this.readDeadlineMs = Number.POSITIVE_INFINITY
+    // A leader that is not established yet takes what it adopts into its tree first, ahead of its time: the learner may
+    // have acknowledged some of that, and give it away for this tree. With the two of us failing then, nobody might have
+    // it any more. (If we do not get established and have to take it back, the tree is read from disk anew.)
+    master.host.deliverTo(master.zxidCommitted)
     const zxid = master.host.log.zxidDelivered
     links.sendPacket(this.link, Packet.snap, zxid, null)
     this.held = []
