@@ -216,12 +216,32 @@ export class Member implements NetworkSink {
     this.nowMs = this.host.nowMs()
     if (!this.running || this.nowMs < this.nextDeadlineMs()) return
     if (this.nowMs >= this.readOnlyAtMs) this.startReadOnly()
+    this.dropStalled()
     if (this.nowMs >= this.zab.nextDeadlineMs()) this.zab.onDeadline()
     this.host.want()
   }
 
   nextDeadlineMs(): number {
-    return Math.min(this.zab.nextDeadlineMs(), this.readOnlyAtMs)
+    let next = Math.min(this.zab.nextDeadlineMs(), this.readOnlyAtMs)
+    for (const receiver of this.receivers.values()) {
+      if (receiver.phase === 'reading') next = Math.min(next, receiver.heardMs + this.initLimitMs)
+    }
+    return next
+  }
+
+  /** The core sees nothing of a snapshot's bytes: a leader that died in the middle of one without a word is our matter. */
+  private dropStalled(): void {
+    for (const [link, receiver] of this.receivers) {
+      if (receiver.phase !== 'reading' || this.nowMs < receiver.heardMs + this.initLimitMs) continue
+      this.host.log('warn', { initLimitMs: this.initLimitMs }, 'no more of the tree came from the leader for initLimit')
+      this.receivers.delete(link)
+      this.host.network.close(link, 'the snapshot has stalled')
+      this.zab.onClose(link)
+    }
+  }
+
+  private get initLimitMs(): number {
+    return this.config.quorum.initLimitTicks * this.config.tickTimeMs
   }
 
   onAccept(link: LinkId, kind: LinkKind): void {
@@ -341,7 +361,7 @@ export class Member implements NetworkSink {
     },
     loadSnapshot: (link, zxid) => {
       this.host.log('info', { zxid: zxidText(zxid) }, 'receiving the tree from the leader')
-      this.receivers.set(link, new SnapshotReceiver(zxid, this.newState(), lengthMaxOf(this.config)))
+      this.receivers.set(link, new SnapshotReceiver(zxid, this.newState(), lengthMaxOf(this.config), this.nowMs))
     },
     role: (role, leader) => this.onRole(role, leader),
     established: (role, leader, epoch) => this.onEstablished(role, leader, epoch),
@@ -413,6 +433,7 @@ export class Member implements NetworkSink {
 
   private receive(link: LinkId, receiver: SnapshotReceiver, buf: Uint8Array, off: number, end: number): void {
     let whole: boolean
+    receiver.heardMs = this.nowMs
     try {
       whole = receiver.push(buf, off, end)
     } catch (err) {

@@ -69,12 +69,15 @@ export class SnapshotReceiver {
   phase: Phase
   /** The link ended while the snapshot was being installed. */
   closed: boolean
+  /** When bytes came last. */
+  heardMs: number
   private readonly reader: SnapshotReader
   private kept: Uint8Array
   private keptBytes: number
 
   /** `state` is empty and nobody else's. */
-  constructor(zxid: Zxid, state: StateMachine, lengthMax: number) {
+  constructor(zxid: Zxid, state: StateMachine, lengthMax: number, nowMs: number) {
+    this.heardMs = nowMs
     this.zxid = zxid
     this.state = state
     this.phase = 'reading'
