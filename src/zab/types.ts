@@ -172,7 +172,11 @@ export interface ZabOut {
   truncate(zxid: Zxid): void
   /** Answered by onEpochSaved when it is durable; in order. */
   saveEpoch(which: Epoch, epoch: number): void
-  /** Committed: apply it. Strictly increasing but for truncation and snapshots; bytes as in append. */
+  /**
+   * Committed: apply it. Strictly increasing but for truncation and snapshots; bytes as in append. (One exception: a
+   * leader that sends its tree before it is established has put into it what it is about to adopt. Nobody is served from
+   * it then, and a truncation takes it back.)
+   */
   deliver(zxid: Zxid, proposal: Uint8Array): void
   /**
    * Proposals from the log on disk for a learner, up to `bytesMax` of them: the last one at or before `from`, and those

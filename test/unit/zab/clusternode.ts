@@ -313,7 +313,8 @@ export class Node implements ZabOut {
   deliver(zxid: Zxid, bytes: Uint8Array): void {
     this.cluster.check(zxid > this.tree.zxid, `${this.sid} delivers 0x${zxidHex(zxid)} at ${this.tree.zxid}`)
     this.apply({ zxid, bytes })
-    this.cluster.onDelivered(this)
+    // Ahead of that, what is taken over is compared when the role is established; a leader may take it over in vain.
+    if (this.serving) this.cluster.onDelivered(this)
   }
 
   history(link: LinkId, from: Zxid, bytesMax: number): void {
