@@ -14,7 +14,8 @@ import { StorageError } from '../jute/errors.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import { type Disk, type DiskFile, errorCode, later, laterDone } from '../txnlog/disk.ts'
 import { readEpoch } from '../txnlog/epochs.ts'
-import { damageError, listLogs, scanLog } from '../txnlog/logdir.ts'
+import { listLogs, scanLog } from '../txnlog/logdir.ts'
+import { RECORD_OVERHEAD_BYTES } from '../txnlog/logfile.ts'
 import { firstLogFor, type SnapshotName, snapshotNames } from '../txnlog/names.ts'
 import { type Recovered, recover } from '../txnlog/recover.ts'
 import { readSnapshot } from '../txnlog/snapfile.ts'
@@ -153,7 +154,10 @@ async function describe(
   const snapDir = snapDirOf(target)
   terminal.progress(`verifying ${snapshot.name}`)
   const { zxidEnd } = await readSnapshot(pinned, snapDir, snapshot, loadNowhere(), lengthMax)
-  const files = [await snapshotFile(pinned, snapDir, snapshot), ...(await logFiles(pinned, target, snapshot, terminal))]
+  const files = [
+    await snapshotFile(pinned, snapDir, snapshot),
+    ...(await logFiles(pinned, target, snapshot, zxidLast, terminal)),
+  ]
   return {
     createdBy: options.createdBy,
     createdAt: new Date(options.nowMs).toISOString(),
@@ -179,29 +183,39 @@ async function snapshotFile(disk: Disk, snapDir: string, { name, zxid }: Snapsho
   return { name, bytes, sha256: await hashOf(disk, path, bytes), zxidFirst: zxid, zxidLast: zxid }
 }
 
-/** The logs that lead on from the snapshot, each up to its last whole record; those without any are left out. */
+/**
+ * The logs that lead on from the snapshot, each up to its last whole record, those without any left out. A log grows
+ * within its preallocated size, so what came behind `zxidLast` since it was replayed is left out too.
+ */
 async function logFiles(
   disk: Disk,
   target: ToolTarget,
   snapshot: SnapshotName,
+  zxidLast: Zxid,
   terminal: Terminal,
 ): Promise<BackupFile[]> {
   const logDir = logDirOf(target)
   const logs = await listLogs(disk, logDir)
   const files: BackupFile[] = []
+  let zxidReached = snapshot.zxid
   for (const { name } of logs.slice(firstLogFor(logs, snapshot.zxid + 1))) {
     terminal.progress(`verifying ${name}`)
     const path = join(logDir, name)
     let zxidFirst = -1
-    const { tail } = await scanLog(disk, path, target.recover.lengthMax, (zxid) => {
+    let zxidEnd = -1
+    let bytes = 0
+    await scanLog(disk, path, target.recover.lengthMax, (zxid, _buf, off, end, offset) => {
+      if (zxid > zxidLast) return false
       if (zxidFirst < 0) zxidFirst = zxid
+      zxidEnd = Math.max(zxidEnd, zxid)
+      bytes = offset + RECORD_OVERHEAD_BYTES + end - off
       return true
     })
-    if (tail === null || tail.kind === 'damage') throw damageError(path, tail!)
-    if (zxidFirst < 0 || tail.zxidLast <= snapshot.zxid) continue
-    const { offset: bytes, zxidLast } = tail
-    files.push({ name, bytes, sha256: await hashOf(disk, path, bytes), zxidFirst, zxidLast })
+    if (zxidEnd <= snapshot.zxid) continue
+    zxidReached = Math.max(zxidReached, zxidEnd)
+    files.push({ name, bytes, sha256: await hashOf(disk, path, bytes), zxidFirst, zxidLast: zxidEnd })
   }
+  if (zxidReached < zxidLast) throw new StorageError('transactions went away while they were read', logDir)
   return files
 }
 

@@ -52,7 +52,7 @@ function lossless(target: ToolTarget): string {
   const dirs = [...new Set([target.dataDir, target.dataLogDir])].map((dir) => join(dir, VERSION_DIR))
   const away = dirs.map((dir) => `mv '${dir}' '${join(dirname(dir), `${basename(dir)}.damaged`)}'`).join(' && ')
   const backup = `${away} && zoowarden restore <backup> '${target.dataDir}'`
-  const resync = `${away}, and start: the leader sends everything`
+  const resync = `${away}, and start while the others have a leader, who sends everything`
   if (target.member === true) return resync
   if (target.member === false) return backup
   return `a member of an ensemble: ${resync}; a server that runs alone: ${backup}`

@@ -1,7 +1,7 @@
 /**
  * Files of a data directory held as they are at one moment, while a server goes on working there: each is open, so it
- * stays readable when a purge removes its name, and none is longer than it was when it was opened. To its users the
- * folders hold these files and no others. Nothing can be changed through it.
+ * stays readable when a purge removes its name, and none is longer than it was when it was opened (a preallocated log
+ * still fills up). To its users the folders hold these files and no others. Nothing can be changed through it.
  *
  * Files of this kind only grow at their end, and a log that has a successor does not grow any more. So whoever opens
  * them in the order of their names has a history without a hole.

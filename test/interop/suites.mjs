@@ -11,6 +11,7 @@ import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
+import { fetchJavaTools, runTools } from './tools/suite.mjs'
 import { runZkCli } from './zkcli.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
@@ -35,6 +36,7 @@ export const suites = [
   { name: 'curator', fetch: fetchCurator, program: javaProgram('curator', 'CuratorMain'), timeoutMs: 600_000 },
   { name: 'node', fetch: fetchNodeClient, program: nodeProgram, timeoutMs: 300_000 },
   { name: 'ensemble', fetch: fetchJavaClient, runAlone: runEnsembles },
+  { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
 
 /** Compiles the harness with every class of `folder` and runs `main`. */
