@@ -72,7 +72,8 @@ export class Judge implements Observer {
 
   delivered(machine: Machine, zxid: number, bytes: Uint8Array, state: StateMachine): void {
     this.story.mix(zxid)
-    this.history.delivered(machine.sid, zxid, bytes, state)
+    const zab = machine.member?.zab
+    this.history.delivered(machine.sid, zxid, bytes, state, zab?.role === 'leading' && !zab.established)
   }
 
   epochSaved(machine: Machine, which: Epoch, epoch: number): void {

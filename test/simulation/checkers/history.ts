@@ -233,9 +233,14 @@ export class HistoryChecker {
     record.delivered = record.logEnd
   }
 
-  delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine): void {
+  /** `ahead`: of a leader that is not established yet, and puts into its tree what it is about to adopt. No commit yet. */
+  delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine, ahead: boolean): void {
     const record = this.record(sid)
     law(zxid <= record.logEnd, 'I3', () => `s${sid} delivers ${zxidHex(zxid)} and has not logged it`)
+    if (ahead) {
+      record.delivered = zxid
+      return
+    }
     this.commit(sid, record, zxid)
     const entry = this.model.entry(zxid)
     law(entry !== undefined, 'I3', () => `s${sid} delivers ${zxidHex(zxid)}, which others passed over`)
