@@ -42,6 +42,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const failed: number[] = []
   for (let seed = first; seed < first + seeds; seed++) {
     const result = await once(seed, story)
+    if ((seed - first + 1) % 100 === 0) console.error(`${seed - first + 1} seeds, ${failed.length} failed`)
     totals.add(result.counts)
     if (story) for (const line of result.story) console.log(line)
     if (result.failure === null && stray === null) continue

@@ -19,6 +19,8 @@ const KINDS = {
   oneWay: { weight: 6, ids: ['N2'] },
   bridge: { weight: 4, ids: ['N2'] },
   cutLeader: { weight: 6, ids: ['N1', 'E3'] },
+  /** Between election and the first commit: promises of an epoch that never works. */
+  candidate: { weight: 8, ids: ['C7', 'C8', 'C10'] },
   orphanTail: { weight: 8, ids: ['E3', 'C11', 'C14'] },
   pause: { weight: 6, ids: ['T2'] },
   pauseLeader: { weight: 6, ids: ['T1'] },
@@ -147,6 +149,10 @@ export class Faults {
         this.cut([leader], others, random.pick(['both', 'both', 'out', 'in']), this.draw(0.3, 6))
         return
       }
+      case 'candidate':
+        if (random.chance(0.7)) this.kill(this.leader())
+        this.awaitCandidate(2000)
+        return
       case 'orphanTail':
         this.orphanTail()
         return
@@ -243,6 +249,25 @@ export class Faults {
         for (const client of world.clients) if (random.chance(0.7)) client.move(null)
         return
     }
+  }
+
+  /** The next one that leads and is not established ends, or loses some of its followers, at a moment drawn. */
+  private awaitCandidate(leftMs: number): void {
+    const { random, world } = this
+    const machines = [...world.machines.values()]
+    const candidate = machines.find(({ member }) => member?.zab.role === 'leading' && !member.zab.established)
+    if (candidate === undefined) {
+      if (leftMs > 0) this.later(1000, () => this.awaitCandidate(leftMs - 1))
+      return
+    }
+    this.later(random.between(0, random.pick([2000, 8000, 130_000])), () => {
+      if (random.chance(0.6)) {
+        this.kill(candidate)
+        return
+      }
+      const some = machines.filter((machine) => machine !== candidate && random.chance(0.6))
+      this.cut([candidate], some, random.pick(['both', 'out', 'in']), this.draw(0.3, 4))
+    })
   }
 
   /** A leader goes on logging what nobody else hears of, and comes back when others have gone on without it. */

@@ -241,6 +241,10 @@ export class HistoryChecker {
       record.delivered = zxid
       return
     }
+    if (record.role === 'leading' && record.leading === -1) {
+      this.adopted(sid, record, zxid, bytes, state)
+      return
+    }
     this.commit(sid, record, zxid)
     const entry = this.model.entry(zxid)
     law(entry !== undefined, 'I3', () => `s${sid} delivers ${zxidHex(zxid)}, which others passed over`)
@@ -251,6 +255,15 @@ export class HistoryChecker {
       'I3',
       () => `s${sid} delivers ${zxidHex(zxid)} with its tree at ${zxidHex(record.delivered)}, not ${zxidHex(before)}`,
     )
+    record.delivered = zxid
+    this.checkDigest(sid, zxid, state)
+  }
+
+  /** A leader that sends its tree before it is established puts into it what it is about to adopt: no commit yet. */
+  private adopted(sid: number, record: Record, zxid: number, bytes: Uint8Array, state: StateMachine): void {
+    const before = record.endUpTo(zxid - 1)
+    law(record.has(zxid) && record.delivered === before, 'I3', () => `s${sid} adopts ${zxidHex(zxid)} out of order`)
+    law(Buffer.compare(this.proposal(zxid), bytes) === 0, 'I3', () => `s${sid} adopts another ${zxidHex(zxid)}`)
     record.delivered = zxid
     this.checkDigest(sid, zxid, state)
   }
