@@ -12,6 +12,8 @@ export interface CampaignOptions {
   story: boolean
   /** Comma separated kinds of faults; '' draws them. */
   faults: string
+  /** Short runs. */
+  brief: boolean
   /** Ends after so many failures. */
   stopAfter: number
   /** Lines of a failed story that are printed. */
@@ -27,9 +29,9 @@ export interface CampaignResult {
 }
 
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { seed: first, seeds, story, lines, quiet = false } = options
+  const { seed: first, seeds, story, lines, brief, quiet = false } = options
   const faults = options.faults === '' ? null : (options.faults.split(',') as FaultKind[])
-  const once = (seed: number, keepStory: boolean): Promise<RunResult> => runSeed(seed, { keepStory, faults })
+  const once = (seed: number, keepStory: boolean): Promise<RunResult> => runSeed(seed, { keepStory, faults, brief })
   // A promise that nobody waits for has failed: the production code never leaves one.
   let stray: unknown = null
   const onStray = (err: unknown): void => {

@@ -1,7 +1,7 @@
 /**
  * Seeded simulation of whole ensembles.
  *
- *   npm run simulate -- [--seed N] [--seeds K] [--story] [--faults KIND,...] [--scenario NAME|all [--update]]
+ *   npm run simulate -- [--seed N] [--seeds K] [--brief] [--story] [--faults KIND,...] [--scenario NAME|all [--update]]
  *                       [--mutants | --mutant NAME] [--stop-after N] [--lines N]
  *
  * --mutant runs on a copy of the server with a deliberate fault, which some seed must find; --mutants does so with all.
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     seeds: { type: 'string', default: '1' },
     story: { type: 'boolean', default: false },
+    brief: { type: 'boolean', default: false },
     faults: { type: 'string', default: '' },
     scenario: { type: 'string', default: '' },
     update: { type: 'boolean', default: false },
@@ -46,6 +47,7 @@ async function campaign(root: string, options: Partial<CampaignOptions>): Promis
     seeds: Number(values.seeds),
     story: values.story,
     faults: values.faults,
+    brief: values.brief,
     stopAfter: Number(values['stop-after']),
     lines: Number(values.lines),
     ...options,

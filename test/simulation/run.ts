@@ -18,6 +18,8 @@ export interface RunOptions {
   keepStory: boolean
   /** Only these kinds of faults; null: drawn. */
   faults: readonly FaultKind[] | null
+  /** Some ten times shorter, with fewer requests: to try many beginnings rather than long lives. */
+  brief?: boolean
 }
 
 export interface RunResult {
@@ -55,7 +57,7 @@ export async function runSeed(
   })
   let failure: Failure | null = null
   try {
-    await play(world, random, options.faults)
+    await play(world, random, options)
   } catch (err) {
     if (!(err instanceof Failure)) throw err
     failure = err
@@ -66,21 +68,21 @@ export async function runSeed(
   return { seed, hash: world.story.hash, counts: world.counts, story: world.story.lines, failure }
 }
 
-async function play(world: World, random: Random, only: readonly FaultKind[] | null): Promise<void> {
+async function play(world: World, random: Random, { faults: only, brief = false }: RunOptions): Promise<void> {
   if (random.chance(0.08)) await nearRollover(world, random)
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
   await reach(world, 30, 'no leader in fair weather', () => world.leader() !== null)
   const workload = new Workload(world, {
-    clients: random.between(2, 4),
-    depth: random.pick([1, 3, 8]),
-    thinkMs: random.pick([20, 80, 250]),
+    clients: random.between(2, brief ? 3 : 4),
+    depth: random.pick(brief ? [1, 2] : [1, 3, 8]),
+    thinkMs: random.pick(brief ? [60, 150] : [20, 80, 250]),
     sessionTimeoutMs: random.pick([400, 1200, 4000]),
   })
   workload.start()
-  await world.run(world.timeline.nowUs + 0.5 * SECOND_US)
-  const lastsUs = random.between(2, 8) * SECOND_US
+  await world.run(world.timeline.nowUs + (brief ? 0.2 : 0.5) * SECOND_US)
+  const lastsUs = random.between(brief ? 0.5 : 2, brief ? 2 : 8) * SECOND_US
   const faults = new Faults(world, random.fork('faults'), world.timeline.nowUs + lastsUs, only)
   faults.start(random.pick([150, 400, 1200]))
   await world.run(world.timeline.nowUs + lastsUs)
