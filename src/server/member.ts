@@ -576,6 +576,10 @@ export class Member implements NetworkSink {
       this.zab.forward(request)
       this.host.want()
     },
+    confirmLeading: () => {
+      this.host.want()
+      return this.zab.confirmLeading()
+    },
     revalidate: (hi, lo, timeoutMs) => {
       this.zab.revalidate(hi, lo, timeoutMs)
       this.host.want()

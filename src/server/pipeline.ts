@@ -63,6 +63,8 @@ export interface PipelineOptions extends PrepOptions, HandshakeOptions {
 export interface PipelineHost extends HandshakeHost, ProposerHost {
   /** Learner: sends a request to the leader, in order; answered by `deliver`, a sync by `onSynced`. Bytes are borrowed. */
   forward(request: ForwardedRequest): void
+  /** Leader: is there a quorum that follows us, as far as can be known? */
+  confirmLeading(): boolean
   sessionEnded(session: Session, expired: boolean): void
 }
 
@@ -469,6 +471,11 @@ export class Pipeline {
   ): void {
     if (type === OpCode.closeSession) {
       this.closeLocal(conn, xid, receivedMs)
+      return
+    }
+    if (type === OpCode.sync && this.options.role === 'leader' && !this.host.confirmLeading()) {
+      this.inProcess-- // as if it had never come in: somebody else may lead already, and have newer things to show
+      conn.closeNow('this leader hears of no quorum')
       return
     }
     const before = conn.output().pos

@@ -222,6 +222,7 @@ export class StandaloneServer {
         this.turn.want()
       },
       forward: () => {},
+      confirmLeading: () => true,
       revalidate: () => {},
       rollover: () => {},
       connection: (connId) => this.clients.connection(connId),

@@ -379,12 +379,15 @@ export class Leader implements RoleCore, Master {
 
   /** All that is committed here goes ahead of the answer. A leader that slept finds out first that it is none. */
   onSync(handler: LearnerHandler): void {
-    if (!this.hasLease()) {
-      this.quit('no quorum of followers is heard of')
-      return
-    }
+    if (!this.confirmLeading()) return
     if (this.zxidProposed === this.zxidCommitted) this.sendSync(handler)
     else this.syncs.push({ zxid: this.zxidProposed, handler })
+  }
+
+  confirmLeading(): boolean {
+    if (this.phase !== 'broadcast' || this.ended) return false
+    if (!this.hasLease()) this.quit('no quorum of followers is heard of')
+    return !this.ended
   }
 
   private sendSync(handler: LearnerHandler): void {

@@ -634,6 +634,10 @@ export class Learner implements RoleCore, Upstream {
   onVoterLooking(): void {}
   answerRevalidate(): void {}
 
+  confirmLeading(): boolean {
+    return false
+  }
+
   hasSyncedQuorum(): boolean {
     return false
   }

@@ -499,6 +499,10 @@ export class Peer implements Zab, RoleHost {
     return this.core?.hasSyncedQuorum(quorum) === true
   }
 
+  confirmLeading(): boolean {
+    return this.core !== null && !this.leaving && this.core.confirmLeading()
+  }
+
   countOutstanding(): number {
     return this.core?.countOutstanding() ?? 0
   }

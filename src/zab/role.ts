@@ -98,6 +98,7 @@ export interface RoleCore {
   answerRevalidate(link: LinkId, sessionHi: number, sessionLo: number, valid: boolean): void
   learners(): readonly LearnerView[]
   hasSyncedQuorum(quorum: Quorum): boolean
+  confirmLeading(): boolean
   countOutstanding(): number
 }
 

@@ -318,6 +318,8 @@ export interface Zab {
   learners(): readonly LearnerView[]
   /** Leader: would its learners that are in sync be a quorum of `quorum` (itself included)? */
   hasSyncedQuorum(quorum: Quorum): boolean
+  /** Leader, once established: do we hear of a quorum, as of now? If not, the role ends with this. False elsewhere. */
+  confirmLeading(): boolean
   /** Leader: proposals that are not committed. */
   countOutstanding(): number
 }

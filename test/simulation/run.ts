@@ -70,6 +70,8 @@ export async function runSeed(
 
 async function play(world: World, random: Random, { faults: only, brief = false }: RunOptions): Promise<void> {
   if (random.chance(0.08)) await nearRollover(world, random)
+  const promised = random.chance(0.08)
+  if (promised) promise(world, random)
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
@@ -87,6 +89,7 @@ async function play(world: World, random: Random, { faults: only, brief = false 
   faults.start(random.pick([150, 400, 1200]))
   await world.run(world.timeline.nowUs + lastsUs)
   faults.heal()
+  if (promised) await outgrow(world)
   await settle(world, workload)
 }
 
@@ -98,6 +101,26 @@ async function nearRollover(world: World, random: Random): Promise<void> {
   let left = world.machines.size
   for (const machine of world.machines.values()) void machine.age(zxid).then(() => left--)
   await world.run(SECOND_US, () => left === 0)
+}
+
+/**
+ * Members begin with promises to candidates that came to nothing: acceptedEpoch is ahead of currentEpoch. Such a member
+ * follows nobody of an older epoch.
+ */
+function promise(world: World, random: Random): void {
+  bump(world.counts.ids, 'N7')
+  for (const machine of world.machines.values()) if (random.chance(0.5)) machine.promise(random.between(2, 6))
+}
+
+/** A member that has promised more waits, as in Java, until the others elect anew: so they are made to. */
+async function outgrow(world: World): Promise<void> {
+  const whole = (): boolean => [...world.machines.values()].every(({ member }) => member?.zab.established)
+  for (let tries = 0; tries < 12; tries++) {
+    if (await world.run(world.timeline.nowUs + 6 * SECOND_US, whole)) return
+    const leader = world.leader()
+    leader?.kill()
+    leader?.start()
+  }
 }
 
 /** I10, and the agreement of all members. */
@@ -124,7 +147,8 @@ export async function settle(world: World, workload: Workload | null): Promise<v
   )
   for (const client of world.clients) {
     const { session } = client
-    if (session === null) continue
+    // One that is not connected just now may have ended without its client's knowing.
+    if (session === null || client.state !== 'open') continue
     const known = world.model.sessions.get(session.id)
     if (known === undefined || known.closedZxid !== null) {
       throw new Failure('safety', 'I7', `I7: ${client.machine} is served in ${session.id}, which is over`)

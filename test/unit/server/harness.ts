@@ -140,6 +140,8 @@ export class Harness implements ConnectionHost {
   /** Leader: where proposals go besides `proposals`. */
   onPropose: (zxid: number, bytes: Uint8Array) => void = () => {}
   rollovers = 0
+  /** Whether a leader hears of a quorum. */
+  leads = true
   readonly ended: [hi: number, lo: number, expired: boolean][] = []
   nowMs = 1000
   bytesProposedLast = 0
@@ -187,6 +189,7 @@ export class Harness implements ConnectionHost {
         forward: (request) => this.onForward({ ...request, body: request.body.slice() }),
         revalidate: (...question) => this.onRevalidate(...question),
         rollover: () => this.rollovers++,
+        confirmLeading: () => this.leads,
         connection: (connId) => this.clients[connId]?.conn,
         sessionOpened: () => {},
         sessionEnded: ({ hi, lo }, expired) => this.ended.push([hi, lo, expired]),

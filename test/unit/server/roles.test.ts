@@ -384,6 +384,23 @@ describe('a leader, of what learners forward', () => {
   })
 })
 
+describe('a leader that hears of no quorum', () => {
+  it('answers a sync of its own client by ending the connection, and goes on with reads (I4)', () => {
+    const ensemble = new Ensemble(1)
+    const [client, other] = [ensemble.clientOfLeader(), ensemble.clientOfLeader()]
+    client.send(OpCode.sync, path('/'))
+    ensemble.settle()
+    expect(client.last.err).toBe(Err.ok)
+    ensemble.leader.leads = false
+    client.send(OpCode.sync, path('/'))
+    other.send(OpCode.exists, path('/', bool(false)))
+    ensemble.settle()
+    expect([client.replies.length, client.closed]).toEqual([1, 'this leader hears of no quorum'])
+    expect(other.last.err).toBe(Err.ok)
+    expect(ensemble.leader.pipeline.inProcess).toBe(0)
+  })
+})
+
 describe('the end of an epoch (E10)', () => {
   it('comes before the counter is used up: the last zxid is never proposed, and clients lose their connection', () => {
     const ensemble = new Ensemble(1, { zxidLast: EPOCH_1 + 0xffff_fffb })
