@@ -99,6 +99,14 @@ export class Machine {
     await new FileSnapshotStore(port, folder, SNAPSHOT_DEFAULTS).takeSnapshot(state)
   }
 
+  /** It has accepted an epoch that was never begun. Before its first start. */
+  promise(epoch: number): void {
+    const path = '/data/version-2/acceptedEpoch'
+    const before = this.disk.get(path)
+    const accepted = before === null ? 0 : Number(new TextDecoder().decode(before))
+    this.disk.put(path, new TextEncoder().encode(`${accepted + epoch}`))
+  }
+
   get member(): Member | null {
     return this.process?.member ?? null
   }

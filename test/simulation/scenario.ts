@@ -7,7 +7,7 @@
  *   power 2 at|after STEP [NAME]     in the disk call STEP (write, sync, rename, ...) on a file like NAME, or behind it
  *   disk 1 slow MS | full | broken STEP | sound | empty
  *   partition 3 | 1 2     cut 1 2     mend 1 2     heal     break 1 2     half 1 2     delay 1 2 MS     name 1 gone|back
- *   clock 1 SECONDS       moves a wall clock
+ *   clock 1 SECONDS       moves a wall clock        promise 1 EPOCH     it has accepted an epoch that was never begun
  *   elect [3]         waits for an established leader      follow 1 2      waits for these to be established
  *   fail 1            waits for this member to end by itself
  *   client a [at 1] [timeout MS]     move a [to 2]     leave a (without a word)     close a
@@ -178,6 +178,9 @@ class Stage {
       case 'name':
         if (rest[1] === 'gone') world.fabric.names.set(`s${rest[0]}`, null)
         else world.fabric.names.delete(`s${rest[0]}`)
+        break
+      case 'promise':
+        this.machine(rest[0]!).promise(Number(rest[1]))
         break
       case 'clock':
         this.machine(rest[0]!).wallOffsetMs += Number(rest[1]) * 1000

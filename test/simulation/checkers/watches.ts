@@ -35,6 +35,8 @@ export class WatchChecker {
   /** Between a reconnection and the reply to setWatches: what has been told meanwhile. */
   private catchingUp: string[] | null
   private relativeZxid: number
+  /** No watch stands and no reply has come on this connection: the server may be behind others, so the cursor waits. */
+  private fresh: boolean
 
   constructor(model: Model, who: string) {
     this.model = model
@@ -47,6 +49,7 @@ export class WatchChecker {
     this.told = new Set()
     this.catchingUp = null
     this.relativeZxid = 0
+    this.fresh = true
   }
 
   get count(): number {
@@ -57,6 +60,7 @@ export class WatchChecker {
   replied(zxid: number): void {
     if (this.catchingUp !== null) return
     const { changes } = this.model
+    if (this.fresh) this.showsFrom(zxid)
     for (; this.cursor < changes.length && changes[this.cursor]!.zxid <= zxid; this.cursor++) {
       const change = changes[this.cursor]!
       if (this.told.delete(this.cursor)) continue
@@ -117,8 +121,7 @@ export class WatchChecker {
   reattach(relativeZxid: number): Operation | null {
     if (this.count === 0) {
       this.catchingUp = null
-      this.cursor = this.model.changes.length
-      this.told.clear()
+      this.fresh = true
       return null
     }
     this.catchingUp = []
@@ -163,10 +166,14 @@ export class WatchChecker {
       if (type === EventType.nodeChildrenChanged || type === EventType.nodeDeleted) this.child.delete(path)
     }
     this.catchingUp = null
+    this.showsFrom(zxid)
+  }
+
+  /** What lies up to `zxid` is past: the cursor stands behind it. */
+  private showsFrom(zxid: number): void {
+    this.fresh = false
     this.told.clear()
     const { changes } = this.model
-    this.cursor = 0
-    // The last index at or before zxid.
     let low = 0
     let high = changes.length
     while (low < high) {
