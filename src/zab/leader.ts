@@ -124,6 +124,12 @@ export class Leader implements RoleCore, Master {
     }
     this.handlers.name(handler, sid)
     if (this.phase !== 'epoch') {
+      if (acceptedEpoch > this.epoch && this.host.committed.isVoter(handler.sid)) {
+        // It has promised to follow nobody as old as us (a leader of that epoch failed before it had a quorum), and
+        // would be kept out until we fail. With a later epoch all of us go on. Java lets it try for ever.
+        this.quit(`server ${handler.sid} has promised epoch ${acceptedEpoch}, a later one than ours is needed`)
+        return
+      }
       if (this.phase !== 'accepting') handler.sendLeaderInfo(this.epochStart)
       return
     }

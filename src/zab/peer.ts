@@ -49,6 +49,10 @@ export type MakeElection = (out: ElectionOut, events: ElectionEvents) => Electio
 type Stage = 'new' | 'draining' | 'pausing' | 'looking' | 'active' | 'stopped'
 
 const NEVER = Number.POSITIVE_INFINITY
+/** A role that lasted no longer did not work; behind a few of these in a row we look again only after a pause. */
+const QUICK_END_MS = 200
+const PAUSE_MIN_MS = 25
+const PAUSE_MAX_MS = 1000
 
 export class Peer implements Zab, RoleHost {
   readonly options: ZabOptions
@@ -76,6 +80,9 @@ export class Peer implements Zab, RoleHost {
   private leaving: boolean
   private handover: boolean
   private wakeAtMs: number
+  /** When the role began, and how many in a row have ended at once. */
+  private begunMs: number
+  private quickEnds: number
   /** Ports of masters that are being dialled; one dial, one answer. */
   private readonly dials: Set<string>
 
@@ -101,6 +108,8 @@ export class Peer implements Zab, RoleHost {
     this.leaving = false
     this.handover = false
     this.wakeAtMs = NEVER
+    this.begunMs = 0
+    this.quickEnds = 0
     this.dials = new Set()
     const events: ElectionEvents = {
       onElected: (vote) => {
@@ -155,15 +164,23 @@ export class Peer implements Zab, RoleHost {
   private leaveNow(): void {
     this.leaving = false
     if (this.core === null) return
-    const observed = this.role === 'observing'
+    const pauseMs = this.pauseBehind(this.role === 'observing')
     this.core.end()
     this.core = null
     this.established = false
     this.role = 'looking'
     this.stage = 'draining'
-    this.wakeAtMs = observed ? this.out.nowMs() + Math.floor(this.out.random() * this.options.observerDelayMs) : NEVER
+    this.wakeAtMs = pauseMs > 0 ? this.out.nowMs() + pauseMs : NEVER
     this.election.settle('looking', this.vote)
     this.out.role('looking', null)
+  }
+
+  /** How long to wait before looking again: observers always a little, and everybody whose roles end as they begin. */
+  private pauseBehind(observed: boolean): number {
+    if (this.handover) return 0
+    this.quickEnds = this.out.nowMs() - this.begunMs < QUICK_END_MS ? this.quickEnds + 1 : 0
+    const backOffMs = this.quickEnds < 3 ? 0 : Math.min(PAUSE_MIN_MS * 2 ** (this.quickEnds - 3), PAUSE_MAX_MS)
+    return Math.floor(this.out.random() * (observed ? this.options.observerDelayMs : 0) + backOffMs)
   }
 
   private isDrained(): boolean {
@@ -200,6 +217,7 @@ export class Peer implements Zab, RoleHost {
     this.elected = null
     this.vote = vote
     this.stage = 'active'
+    this.begunMs = this.out.nowMs()
     this.role = vote.leader === sid ? 'leading' : learnerRole(this.committed, sid)
     this.out.trace(`${this.role} ${vote.leader}`)
     this.election.settle(this.role, vote)

@@ -88,6 +88,13 @@ describe('discovery, at a leader', () => {
     expect(lone.sleep(0)).toEqual(['role looking', 'look 0 0'])
   })
 
+  it('resigns for a voter that has promised a later epoch, and could not follow it for ever; not for one without a vote', () => {
+    const lone = leading(1)
+    join(lone, 7, 2)
+    expect(lone.peer.role).toBe('leading')
+    expect(join(lone, 2, 2).slice(-2)).toEqual(['role looking', 'look 0 1'])
+  })
+
   it('gives way to a better candidate that turns up before a quorum has come, and not later', () => {
     const better = { leader: 3, zxid: 1, electionEpoch: 1, peerEpoch: 0 }
     const lone = elected()
