@@ -129,6 +129,12 @@ export class Member {
     signalGroup(this.process.child, 'SIGSTOP')
   }
 
+  /** Each of its threads stands still: on a busy machine some run on for a while behind the signal. */
+  get paused() {
+    const tasks = `/proc/${this.process.child.pid}/task`
+    return readdirSync(tasks).every((task) => / T /.test(readFileSync(`${tasks}/${task}/stat`, 'utf8')))
+  }
+
   resume() {
     signalGroup(this.process.child, 'SIGCONT')
   }

@@ -178,6 +178,7 @@ async function cutOldLeader(ensemble) {
   await until('everybody has logged what is to be kept', () => ensemble.members.every((m) => m.hasLogged(shared)))
   one.pause()
   two.pause()
+  await until('both followers stand still', () => one.paused && two.paused)
   const secret = `secret-${Math.random()}`
   client.create('/cut/never', Buffer.from(secret)).catch(() => {})
   await until('the leader has logged the write', () => old.hasLogged(secret))
