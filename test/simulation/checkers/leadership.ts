@@ -54,8 +54,8 @@ export class LeadershipChecker {
     for (const [sid, sinceUs] of this.lostUs) {
       const has = quorum.containsQuorum(sight.within(sid))
       if (!has && sinceUs === Number.POSITIVE_INFINITY) this.lostUs.set(sid, sight.nowUs())
-      // Too long without it: its followers are elsewhere, and their coming within reach does not bring them back.
-      if (has && sight.nowUs() - sinceUs < this.graceUs) this.lostUs.set(sid, Number.POSITIVE_INFINITY)
+      // Followers may have slept as well, or come back to the same leader: what counts is who is within reach now.
+      if (has) this.lostUs.set(sid, Number.POSITIVE_INFINITY)
     }
   }
 
