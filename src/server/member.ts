@@ -340,11 +340,13 @@ export class Member implements NetworkSink {
       if (this.zab.role !== 'leading') this.metrics.counters.learner_proposal_received_count++
       this.storage.append(zxid, proposal)
     },
-    truncate: (zxid) =>
+    truncate: (zxid) => {
+      this.host.log('warn', { zxid: zxidText(zxid) }, 'our log is cut: what is behind it was never committed')
       this.storage.truncate(zxid, this.state, (zxidLogged, state) => {
         if (state !== this.state) this.replaceState(state)
         this.input(() => this.zab.onTruncated(zxidLogged, state.zxidLast))
-      }),
+      })
+    },
     saveEpoch: (which, epoch) =>
       this.storage.saveEpoch(which, epoch, () => this.input(() => this.zab.onEpochSaved(which, epoch))),
     deliver: (zxid, proposal) => this.deliver(zxid, proposal),
