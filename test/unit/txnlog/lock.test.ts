@@ -22,7 +22,7 @@ const never = (message: string): void => {
 }
 
 describe('lock of a data folder', () => {
-  it('D9: two never share a folder, and the error names the holder', async () => {
+  it('D9, C12: two never share a folder, and the error names the holder', async () => {
     const lock = await lockFolders([folder, folder], never)
     await expect(lockFolders([folder], never)).rejects.toThrow(`in use by process ${process.pid}`)
     expect(readdirSync(folder)).toHaveLength(1)
