@@ -73,8 +73,15 @@ function mutated(name: string): string {
 async function runMutants(): Promise<number> {
   let missed = 0
   for (const { name, what } of MUTANTS) {
-    const root = mutated(name)
     const startMs = performance.now()
+    let root: string
+    try {
+      root = mutated(name)
+    } catch (err) {
+      missed++
+      console.log(`NOT RUN    ${name}: ${err instanceof Error ? err.message : err}`)
+      continue
+    }
     const { failed } = await campaign(root, { seeds: MUTANT_SEEDS, stopAfter: 1, quiet: true })
     rmSync(root, { recursive: true })
     const seed = failed[0]

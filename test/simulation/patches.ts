@@ -34,8 +34,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'src/zab/learner.js',
-        find: 'if (this.entering || this.host.log.zxidDurable < this.zxidSynced)',
-        replace: 'if (this.entering)',
+        find: 'this.host.savesConfig || this.host.log.zxidDurable < this.zxidSynced',
+        replace: 'this.host.savesConfig',
       },
     ],
   },
