@@ -70,8 +70,7 @@ export async function runSeed(
 
 async function play(world: World, random: Random, { faults: only, brief = false }: RunOptions): Promise<void> {
   if (random.chance(0.08)) await nearRollover(world, random)
-  const promised = random.chance(0.08)
-  if (promised) promise(world, random)
+  if (random.chance(0.08)) promise(world, random)
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
@@ -89,7 +88,6 @@ async function play(world: World, random: Random, { faults: only, brief = false 
   faults.start(random.pick([150, 400, 1200]))
   await world.run(world.timeline.nowUs + lastsUs)
   faults.heal()
-  if (promised) await outgrow(world)
   await settle(world, workload)
 }
 
@@ -110,17 +108,6 @@ async function nearRollover(world: World, random: Random): Promise<void> {
 function promise(world: World, random: Random): void {
   bump(world.counts.ids, 'N7')
   for (const machine of world.machines.values()) if (random.chance(0.5)) machine.promise(random.between(2, 6))
-}
-
-/** A member that has promised more waits, as in Java, until the others elect anew: so they are made to. */
-async function outgrow(world: World): Promise<void> {
-  const whole = (): boolean => [...world.machines.values()].every(({ member }) => member?.zab.established)
-  for (let tries = 0; tries < 12; tries++) {
-    if (await world.run(world.timeline.nowUs + 6 * SECOND_US, whole)) return
-    const leader = world.leader()
-    leader?.kill()
-    leader?.start()
-  }
 }
 
 /** I10, and the agreement of all members. */
