@@ -43,7 +43,11 @@ describe('both forms, written to a file', () => {
       logger.debug('not this')
       logger.warn({ superDigest: new Secret('super:abc'), path: '/x\ny' }, 'careful')
       await new Promise((resolve) => logger.flush(resolve))
-      return readFileSync(file, 'utf8')
+      // A flush may be answered while its write is still under way in another thread.
+      for (let text = ''; ; text = readFileSync(file, 'utf8')) {
+        if (text.endsWith('\n')) return text
+        await new Promise((resolve) => setImmediate(resolve))
+      }
     } finally {
       rmSync(dir, { recursive: true })
     }
