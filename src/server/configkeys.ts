@@ -126,13 +126,13 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
     'commitLogCount snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
       'fastleader.minNotificationInterval fastleader.maxNotificationInterval leader.maxConcurrentSnapSyncs ' +
       'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
-      'observerMaster.sizeLimit observer.election.DelayMs tcpKeepAlive',
+      'observer.election.DelayMs tcpKeepAlive',
   ],
   [
     'property',
     NO_TUNING,
     'enableEagerACLCheck quorumCnxnTimeoutMs leader.ackLoggingFrequency learner.asyncSending ' +
-      'learner.closeSocketAsync leader.closeSocketAsync observer.reconnectDelayMs ' +
+      'learner.closeSocketAsync leader.closeSocketAsync observer.reconnectDelayMs observerMaster.sizeLimit ' +
       'follower.skipLearnerRequestToNextProcessor forward_learner_requests_to_commit_processor_disabled ' +
       'testingonly.initialZxid',
   ],

@@ -46,7 +46,6 @@ export interface EnsembleTuning {
   readonly protection: readonly string[]
   /** 0: none. */
   readonly observerMasterPort: number
-  readonly observerMasterBytesMax: number
 }
 
 export interface QuorumConfig extends EnsembleTuning {
@@ -123,7 +122,6 @@ function readTuning(s: Settings): EnsembleTuning {
     localSessionsUpgradingEnabled: s.boolean('localSessionsUpgradingEnabled', false),
     protection: ['sslQuorum', 'quorum.auth.enableSasl'].filter((key) => s.boolean(key, false)),
     observerMasterPort: s.int('observerMasterPort', 0, { min: 0, max: 65_535 }),
-    observerMasterBytesMax: s.int('observerMaster.sizeLimit', 32 * 1024 * 1024, { min: 1 }),
   }
 }
 
