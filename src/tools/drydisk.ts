@@ -41,6 +41,10 @@ export class DryDisk implements Disk {
     got(null, handle)
   }
 
+  createSynced(path: string, got: Got<DiskFile>): void {
+    this.create(path, got)
+  }
+
   open(path: string, mode: 'r' | 'r+', got: Got<DiskFile>): void {
     if (this.removed.has(path)) {
       got(missing(path), null)

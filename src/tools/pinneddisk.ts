@@ -86,6 +86,10 @@ export class PinnedDisk implements Disk {
     got(refusal('EROFS', path), null)
   }
 
+  createSynced(path: string, got: Got<DiskFile>): void {
+    this.create(path, got)
+  }
+
   write(_file: DiskFile, _pos: number, _parts: Uint8Array[], done: Done): void {
     done(refusal('EROFS', ''))
   }

@@ -1,7 +1,7 @@
 /**
  * The transaction log of one server: appended by the turn, durable in groups.
  *
- * One write and fdatasync is in flight at a time; all that is appended meanwhile is the next group, and it starts by
+ * One durable write is in flight at a time; all that is appended meanwhile is the next group, and it starts by
  * itself when the first ends; one that outgrows a MiB is followed by another. No delay is ever added. `append` frames the entry into the open group's buffer, its only
  * copy; two buffers take turns.
  *
@@ -11,7 +11,7 @@
  * kernel may have dropped the pages and would then report success.
  *
  * Files are grown ahead with zeros that take no room, 64 MiB at a time as Java does, so that a sync rarely has to
- * write the file's size; the zeros are cut off when a file is left. Java: SyncRequestProcessor, FileTxnLog, FilePadding.
+ * write the file's size, and the next piece of them is written as real zeros; all are cut off when a file is left. Java: SyncRequestProcessor, FileTxnLog, FilePadding.
  *
  * The open group has no limit of its own: what may be outstanding is limited where requests enter, and `bytesPending`
  * shows it.
@@ -21,7 +21,7 @@ import { join } from 'node:path'
 import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
 import { epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
-import type { Disk, DiskFile, Done } from './disk.ts'
+import type { Disk, DiskFile, Done, Got } from './disk.ts'
 import { frameRecord, GROUP_BYTES_MAX, LOG_HEADER_BYTES, RECORD_OVERHEAD_BYTES, writeLogHeader } from './logfile.ts'
 import { logName } from './names.ts'
 
@@ -70,6 +70,8 @@ interface OpenFile {
   pos: number
   /** Bytes the file has, padding included. */
   size: number
+  /** Zeros have been written up to here, the rest of the padding is a hole. */
+  filled: number
 }
 
 interface Waiter {
@@ -79,6 +81,13 @@ interface Waiter {
 
 /** Java keeps this much ahead of the write position. */
 const PAD_AHEAD_BYTES = 4096
+/**
+ * So many zeros go with the group that reaches the end of the last ones. A write into what was written before needs no
+ * new blocks, so its sync is one trip to the disk without the file system's journal (test/bench/log.bench.mjs: together
+ * with `createSynced` 0.6 to 0.7 of the time).
+ */
+const FILL_BYTES = 256 * 1024
+const ZEROS = new Uint8Array(FILL_BYTES)
 const GROUP_BYTES = 64 * 1024
 /** A buffer that a burst has grown beyond this is not kept. */
 const GROUP_KEPT_BYTES = 4 * 1024 * 1024
@@ -274,11 +283,13 @@ export class TxnLog {
       return
     }
     const path = join(this.dir, logName(group.zxidFirst))
-    this.disk.create(path, (err, file) => {
+    const got: Got<DiskFile> = (err, file) => {
       if (err !== null) return this.fail('cannot create the log', path, 0, err)
-      this.file = { file, path, pos: 0, size: 0 }
+      this.file = { file, path, pos: 0, size: 0, filled: 0 }
       this.pad(this.file, group)
-    })
+    }
+    if (this.options.forceSync) this.disk.createSynced(path, got)
+    else this.disk.create(path, got)
   }
 
   /** Grows the file ahead of the group where Java would: within 4 KiB of the end. */
@@ -298,18 +309,24 @@ export class TxnLog {
     })
   }
 
+  /** With `forceSync` the write is durable when it is done. */
   private write(into: OpenFile, group: Group): void {
-    this.disk.write(into.file, into.pos, [group.buf.subarray(0, group.bytes)], (err) => {
+    const parts = [group.buf.subarray(0, group.bytes)]
+    const end = into.pos + group.bytes
+    if (end > into.filled) {
+      const fill = Math.min(FILL_BYTES, this.options.preAllocBytes >> 4, into.size - end)
+      if (fill > 0) parts.push(ZEROS.subarray(0, fill))
+      into.filled = end + Math.max(0, fill)
+    }
+    const startMs = this.disk.nowMs()
+    this.disk.write(into.file, into.pos, parts, (err) => {
       if (err !== null) return this.fail('cannot write the log', into.path, into.pos, err)
-      if (!this.options.forceSync) return this.syncFolder(into, group)
-      const startMs = this.disk.nowMs()
-      this.disk.sync(into.file, (failed) => {
-        if (failed !== null) return this.fail('cannot sync the log', into.path, into.pos, failed)
+      if (this.options.forceSync) {
         const ms = this.disk.nowMs() - startMs
         this.sink.onSynced(ms, group.bytes)
         if (ms > this.options.fsyncWarnMs) this.sink.onSlowSync?.(ms, into.path)
-        this.syncFolder(into, group)
-      })
+      }
+      this.syncFolder(into, group)
     })
   }
 

@@ -100,6 +100,39 @@ async function benchAppend(perTurn, total, forceSync) {
   line(`append, ${perTurn} per turn${forceSync ? '' : ', no sync'}`, `${rate}, ${syncs} syncs`)
 }
 
+/** What a durable write of `bytes` costs: as write and fdatasync, or as one; into a hole, or into zeros written before. */
+async function benchSync(bytes, synced, fillBytes) {
+  const path = join(work, `sync-${bytes}-${synced}-${fillBytes}`)
+  const disk = nodeDisk()
+  const call = (name, ...args) =>
+    new Promise((resolve, reject) => {
+      disk[name](...args, (err, value) => (err ? reject(err) : resolve(value)))
+    })
+  const file = await call(synced ? 'createSynced' : 'create', path)
+  await call('truncate', file, 64 << 20)
+  const entry = new Uint8Array(bytes).fill(7)
+  const zeros = new Uint8Array(fillBytes)
+  const count = Math.min(3000, Math.floor((48 << 20) / bytes))
+  let filled = 0
+  const start = performance.now()
+  for (let i = 0; i < count; i++) {
+    const end = (i + 1) * bytes
+    const parts = [entry]
+    if (fillBytes > 0 && end > filled) {
+      parts.push(zeros)
+      filled = end + fillBytes
+    }
+    await call('write', file, i * bytes, parts)
+    if (!synced) await call('sync', file)
+  }
+  const us = (seconds(start) * 1e6) / count
+  await call('close', file)
+  line(
+    `durable write of ${bytes} bytes, ${synced ? 'in one' : 'in two'}${fillBytes > 0 ? ', filled' : ''}`,
+    `${us.toFixed(0)} µs`,
+  )
+}
+
 function fill(state) {
   const encoder = new TextEncoder()
   const data = new Uint8Array(100).fill(120)
@@ -186,6 +219,14 @@ function benchSnappy() {
 try {
   benchAdler()
   benchSnappy()
+  for (const bytes of [200, 16_000]) {
+    for (const [synced, fillBytes] of [
+      [false, 0],
+      [true, 0],
+      [true, 256 << 10],
+    ])
+      await benchSync(bytes, synced, fillBytes)
+  }
   await benchAppend(1, 500, true)
   await benchAppend(100, 100_000, true)
   await benchAppend(2000, 1_000_000, true)

@@ -168,7 +168,7 @@ export class SimDisk {
 export class DiskPort implements Disk {
   private readonly disk: SimDisk
   private readonly input: (run: () => void) => void
-  private readonly files: Map<DiskFile, { inode: Inode; path: string }>
+  private readonly files: Map<DiskFile, { inode: Inode; path: string; synced: boolean }>
   private readonly underWay: Set<Call>
   private nextFile: number
   private gone: boolean
@@ -201,13 +201,21 @@ export class DiskPort implements Disk {
   }
 
   create(path: string, got: Got<DiskFile>): void {
+    this.createNew(path, false, got)
+  }
+
+  createSynced(path: string, got: Got<DiskFile>): void {
+    this.createNew(path, true, got)
+  }
+
+  private createNew(path: string, synced: boolean, got: Got<DiskFile>): void {
     this.step('create', path, got, () => {
       const folder = this.disk.folderOf(path)
       if (folder.live.has(nameOf(path))) throw systemError('EEXIST', path)
       const inode = newInode()
       folder.live.set(nameOf(path), inode)
       folder.changed = true
-      return this.handle(inode, path)
+      return this.handle(inode, path, synced)
     })
   }
 
@@ -226,7 +234,8 @@ export class DiskPort implements Disk {
   }
 
   write(file: DiskFile, pos: number, parts: Uint8Array[], done: Done): void {
-    const { inode, path } = this.files.get(file)!
+    const { inode, path, synced } = this.files.get(file)!
+    const written: Done = synced ? (err) => (err === null ? this.sync(file, done) : done(err)) : done
     let length = 0
     for (const part of parts) length += part.length
     const take = (bytesMax: number): void => {
@@ -251,7 +260,7 @@ export class DiskPort implements Disk {
       }
       take(length)
     }
-    this.step('write', path, forget(done), run)
+    this.step('write', path, forget(written), run)
   }
 
   sync(file: DiskFile, done: Done): void {
@@ -318,8 +327,8 @@ export class DiskPort implements Disk {
     this.step('isDir', path, got, () => this.disk.hasFolder(path))
   }
 
-  private handle(inode: Inode, path: string): DiskFile {
-    this.files.set(this.nextFile, { inode, path })
+  private handle(inode: Inode, path: string, synced = false): DiskFile {
+    this.files.set(this.nextFile, { inode, path, synced })
     return this.nextFile++
   }
 

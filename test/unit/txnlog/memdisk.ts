@@ -16,6 +16,13 @@ interface Inode {
   synced: Uint8Array
 }
 
+interface Handle {
+  inode: Inode
+  path: string
+  /** Each write to it is followed by a sync. */
+  synced: boolean
+}
+
 interface Folder {
   live: Map<string, Inode>
   synced: Map<string, Inode>
@@ -35,7 +42,7 @@ export class MemDisk implements Disk {
   private stepsLeft: number
   private tellCrashed: (value: 'crashed') => void
   private readonly folders: Map<string, Folder>
-  private readonly open_: Map<DiskFile, { inode: Inode; path: string }>
+  private readonly open_: Map<DiskFile, Handle>
   private nextFile: number
   private clockMs: number
 
@@ -115,12 +122,20 @@ export class MemDisk implements Disk {
   }
 
   create(path: string, got: Got<DiskFile>): void {
+    this.createNew(path, false, got)
+  }
+
+  createSynced(path: string, got: Got<DiskFile>): void {
+    this.createNew(path, true, got)
+  }
+
+  private createNew(path: string, synced: boolean, got: Got<DiskFile>): void {
     this.step('create', path, got, () => {
       const folder = this.folderOf(path)
       if (folder.live.has(nameOf(path))) throw systemError('EEXIST', path)
       const inode = { live: new Uint8Array(0), synced: new Uint8Array(0) }
       folder.live.set(nameOf(path), inode)
-      return this.handle(inode, path)
+      return this.handle(inode, path, synced)
     })
   }
 
@@ -138,7 +153,8 @@ export class MemDisk implements Disk {
   }
 
   write(file: DiskFile, pos: number, parts: Uint8Array[], done: Done): void {
-    const { inode, path } = this.open_.get(file)!
+    const { inode, path, synced } = this.open_.get(file)!
+    const written: Done = synced ? (err) => (err === null ? this.sync(file, done) : done(err)) : done
     let end = pos
     for (const part of parts) end += part.length
     const put = (bytesMax: number): void => {
@@ -153,7 +169,7 @@ export class MemDisk implements Disk {
     this.step(
       'write',
       path,
-      forget(done),
+      forget(written),
       () => put(end - pos),
       // A process killed inside the call has written some of it.
       () => put((this.steps * 7919) % (end - pos + 1)),
@@ -248,8 +264,8 @@ export class MemDisk implements Disk {
     return inode
   }
 
-  private handle(inode: Inode, path: string): DiskFile {
-    this.open_.set(this.nextFile, { inode, path })
+  private handle(inode: Inode, path: string, synced = false): DiskFile {
+    this.open_.set(this.nextFile, { inode, path, synced })
     return this.nextFile++
   }
 
