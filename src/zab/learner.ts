@@ -259,12 +259,15 @@ export class Learner implements RoleCore, Upstream {
     if (packet.type !== Packet.leaderInfo) throw new ProtocolError(`packet ${packet.type} instead of LEADERINFO`, 0)
     readLeaderInfo(packet.data)
     this.epoch = epochOf(packet.zxid)
-    if (this.epoch < acceptedEpoch) {
-      this.leave(`epoch ${this.epoch} is older than ${acceptedEpoch}, our promise`)
+    // Promises count among voters: an observer's would keep it out (Java: until the next election) and protect nobody. It
+    // only must not go back behind the epoch of its own history.
+    const oldest = this.observer ? currentEpoch : acceptedEpoch
+    if (this.epoch < oldest) {
+      this.leave(`epoch ${this.epoch} is older than ${oldest}, our promise`)
       return
     }
     if (this.epoch >= EPOCH_LIMIT) throw new ProtocolError(`epoch ${this.epoch}`, 4)
-    if (this.epoch === acceptedEpoch) {
+    if (this.epoch <= acceptedEpoch) {
       this.sendAckEpoch()
       return
     }

@@ -78,13 +78,8 @@ export const MUTANTS: readonly Mutant[] = [
     patches: [
       {
         file: 'src/zab/learner.js',
-        find: 'if (this.epoch < acceptedEpoch) {',
-        replace: 'if (this.epoch < acceptedEpoch && this.epoch < 0) {',
-      },
-      {
-        file: 'src/zab/learner.js',
-        find: 'if (this.epoch === acceptedEpoch) {',
-        replace: 'if (this.epoch <= acceptedEpoch) {',
+        find: 'if (this.epoch < oldest) {',
+        replace: 'if (this.epoch < 0) {',
       },
     ],
   },

@@ -295,7 +295,7 @@ export class HistoryChecker {
       )
     }
     law(
-      record.acceptedEpoch === epoch,
+      role === 'observing' ? record.acceptedEpoch >= epoch : record.acceptedEpoch === epoch,
       'I9',
       () => `s${sid} takes part in epoch ${epoch} and has promised ${record.acceptedEpoch}`,
     )

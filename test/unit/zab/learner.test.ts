@@ -61,6 +61,21 @@ describe('discovery, at a follower', () => {
     expect(lone.receive(LINK, packet('LEADERINFO', 3 * EPOCH, '00010000'))).toEqual([...ENDED, 'look 0 3'])
   })
 
+  it('N7: as an observer follows a leader of an older epoch than it has promised, but of none older than its history', () => {
+    const lone = new Lone({ sid: 4, observers: [4], start: { acceptedEpoch: 4, currentEpoch: 2 } })
+    lone.elect(2)
+    lone.peer.onOpen(LINK, 2, 'learner')
+    lone.take()
+    expect(lone.receive(LINK, packet('LEADERINFO', 3 * EPOCH, '00010000'))).toEqual([
+      `send ${LINK}: ACKEPOCH 0 ffffffff`,
+    ])
+    const newer = new Lone({ sid: 4, observers: [4], start: { acceptedEpoch: 4, currentEpoch: 4 } })
+    newer.elect(2)
+    newer.peer.onOpen(LINK, 2, 'learner')
+    newer.take()
+    expect(newer.receive(LINK, packet('LEADERINFO', 3 * EPOCH, '00010000'))).toContain('role looking')
+  })
+
   it('tries eight times to reach its leader, with a pause between, and then looks again', () => {
     const lone = new Lone()
     expect(lone.elect(2)).toContain('dial 2 learner')
