@@ -22,6 +22,7 @@ import { StorageError } from '../jute/errors.ts'
 import { Id64Map } from '../jute/id64.ts'
 import { ProtocolError, readInt } from '../jute/input.ts'
 import { EPOCH_LIMIT, type Zxid } from '../jute/zxid.ts'
+import { crc32 } from './crc32.ts'
 import { CONTAINER_OWNER_HI, TTL_MAX_MS, ttlOwnerHi } from './owner.ts'
 import { Quotas } from './quota.ts'
 import { DataTree, NO_NODE, type NodeId, ROOT } from './tree.ts'
@@ -398,7 +399,8 @@ export class StateMachine {
     const node = tree.find(buf, pathOff, pathEnd)
     if (node === NO_NODE) return Err.noNode
     const bytesBefore = Math.max(tree.dataLength(node), 0)
-    tree.setData(node, buf, this.dataOff, this.dataLength, version, this.zxid, this.timeMs)
+    const pathCrc = this.digest && node !== ROOT ? crc32(0, buf, pathOff, pathEnd) : 0
+    tree.setData(node, buf, this.dataOff, this.dataLength, version, this.zxid, this.timeMs, pathCrc)
     this.node = node
     this.quotas.dataChanged(buf, pathOff, pathEnd, Math.max(this.dataLength, 0) - bytesBefore)
     this.watches.dataChanged(buf, pathOff, pathEnd, this.zxid, tree.aclId(node))

@@ -102,8 +102,18 @@ export class DataTree {
 
   /** The znode at that path; NO_NODE if there is none, or if the path is malformed. Allocates nothing. */
   find(buf: Uint8Array, off: number, end: number): NodeId {
+    return this.findHashed(hashBytes(this.hashSeed, buf, off, end), buf, off, end)
+  }
+
+  /** The hash state of a path, for a look-up of its own and then `findHashed`. */
+  hashOf(buf: Uint8Array, off: number, end: number): number {
+    return hashBytes(this.hashSeed, buf, off, end)
+  }
+
+  /** As `find`, with the path's hash state. */
+  findHashed(state: number, buf: Uint8Array, off: number, end: number): NodeId {
     if (end - off <= 1 && (end === off || buf[off] === SLASH)) return this.nodeCount === 0 ? NO_NODE : ROOT
-    return this.index.find(hashBytes(this.hashSeed, buf, off, end), buf, off, end)
+    return this.index.find(state, buf, off, end)
   }
 
   /** NO_NODE for the root. */
@@ -379,7 +389,7 @@ export class DataTree {
     arena.release(n)
   }
 
-  /** Length -1: null data. */
+  /** Length -1: null data. `pathCrc`, where the caller has it: CRC-32 of the path, the root's being the empty one. */
   setData(
     n: NodeId,
     buf: Uint8Array,
@@ -388,11 +398,12 @@ export class DataTree {
     version: number,
     zxid: number,
     timeMs: number,
+    pathCrc?: number,
   ): void {
     this.arena.setInt(n, Field.version, version)
     this.arena.setLong(n, Field.mzxid, zxid)
     this.arena.setLong(n, Field.mtime, timeMs)
-    this.replaceData(n, buf, dataOff, dataLength)
+    this.replaceData(n, buf, dataOff, dataLength, pathCrc)
     this.statChanged(n)
   }
 
@@ -572,16 +583,19 @@ export class DataTree {
     return n
   }
 
-  private replaceData(n: NodeId, buf: Uint8Array, dataOff: number, dataLength: number): void {
+  private replaceData(n: NodeId, buf: Uint8Array, dataOff: number, dataLength: number, pathCrc?: number): void {
     const bytes = Math.max(0, dataLength)
     this.dataBytes += bytes - this.arena.int(n, Field.dataLength)
     this.arena.setData(n, buf, dataOff, dataLength)
     if (!this.hasDigest(n)) return
+    this.arena.setInt(n, Field.dataCrc, crc32(pathCrc ?? this.pathCrc(n), buf, dataOff, dataOff + bytes))
+  }
+
+  private pathCrc(n: NodeId): number {
     const length = this.arena.pathLength(n)
     if (length > this.scratch.length) this.scratch = new Uint8Array(length * 2)
     this.arena.copyPath(n, this.scratch, length)
-    const dataCrc = crc32(crc32(0, this.scratch, 0, length), buf, dataOff, dataOff + bytes)
-    this.arena.setInt(n, Field.dataCrc, dataCrc)
+    return crc32(0, this.scratch, 0, length)
   }
 
   private replaceAcl(n: NodeId, aclId: number): void {

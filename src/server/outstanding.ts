@@ -2,21 +2,31 @@
  * What the tree will look like once the proposals in flight are applied: changed znodes by path, in proposal order.
  *
  * Every check of a write is made against these first and the tree second, so that a write sees all writes ahead of it
- * and nothing depends on what happens to be applied already. Records are trimmed as their transactions are applied.
+ * and nothing depends on what happens to be applied already. Records are trimmed as their transactions are applied, and
+ * used again: a steady load allocates none.
  * Pure. Java: PrepRequestProcessor's ChangeRecord, ZooKeeperServer.outstandingChanges(ForPath).
  */
 
 import type { AclTable } from '../datatree/acl.ts'
 import type { DataTree, NodeId } from '../datatree/tree.ts'
+import { copyBytes } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
-import { pathHash, sameBytes } from './paths.ts'
+import { sameBytes } from './paths.ts'
 
 const ROOT_PATH = new Uint8Array([0x2f])
+const BUCKETS_MIN = 1024
+/** Records kept for the next proposals, and the longest path one may keep: some 3 MB at the most. */
+const FREE_MAX = 8192
+const FREE_PATH_BYTES = 256
 
-/** A znode as it will be after transaction `zxid`. Owns its path and one reference of its ACL. */
+/**
+ * A znode as it will be after transaction `zxid`. Owns its path and one reference of its ACL; once the transaction is
+ * applied or taken back it may become another znode's.
+ */
 export class ChangeRecord {
   zxid: Zxid
   path: Uint8Array
+  /** The tree's hash state of the path. */
   hash: number
   exists: boolean
   czxid: Zxid
@@ -73,17 +83,20 @@ export class ChangeRecord {
 export class OutstandingChanges {
   private readonly tree: DataTree
   private readonly acls: AclTable
-  private readonly byHash: Map<number, ChangeRecord>
+  /** Chains by the low bits of the hash; a power of two of them. */
+  private buckets: (ChangeRecord | null)[]
   /** In proposal order; [head, length) are alive. */
   private queue: ChangeRecord[]
   private head: number
+  private readonly free: ChangeRecord[]
 
   constructor(tree: DataTree) {
     this.tree = tree
     this.acls = tree.acls
-    this.byHash = new Map()
+    this.buckets = new Array<ChangeRecord | null>(BUCKETS_MIN).fill(null)
     this.queue = []
     this.head = 0
+    this.free = []
   }
 
   get count(): number {
@@ -95,22 +108,39 @@ export class OutstandingChanges {
    * not (or no longer) there.
    */
   get(buf: Uint8Array, off: number, end: number): ChangeRecord | null {
-    const path = end === off ? ROOT_PATH : null // "" and "/" are the same znode
-    const hash = path === null ? pathHash(buf, off, end) : pathHash(path, 0, 1)
+    if (end === off) return this.get(ROOT_PATH, 0, 1) // "" and "/" are the same znode
+    const { tree } = this
+    const hash = tree.hashOf(buf, off, end)
     if (this.count > 0) {
-      const pending = path === null ? this.lookup(hash, buf, off, end) : this.lookup(hash, path, 0, 1)
-      if (pending !== null) return pending.exists ? copyOf(pending) : null
+      const pending = this.lookup(hash, buf, off, end)
+      if (pending !== null) return pending.exists ? this.copyOf(pending) : null
     }
-    const node = this.tree.find(buf, off, end)
-    if (node === 0) return null
-    return this.fromTree(node, path ?? buf.slice(off, end), hash)
+    const node = tree.findHashed(hash, buf, off, end)
+    return node === 0 ? null : this.fromTree(node, hash, buf, off, end)
   }
 
-  private fromTree(node: NodeId, path: Uint8Array, hash: number): ChangeRecord {
-    const tree = this.tree
-    const record = new ChangeRecord()
-    record.path = path
+  /** A record of a znode that is not there yet; zxids, times, ACL and data are for the caller to set. */
+  fresh(buf: Uint8Array, off: number, end: number): ChangeRecord {
+    const record = this.take(this.tree.hashOf(buf, off, end), buf, off, end)
+    record.version = record.cversion = record.aversion = 0
+    record.ownerHi = record.ownerLo = record.children = record.digest = 0
+    return record
+  }
+
+  private take(hash: number, buf: Uint8Array, off: number, end: number): ChangeRecord {
+    const record = this.free.pop() ?? new ChangeRecord()
+    if (end - off === 1) record.path = ROOT_PATH
+    else if (record.path.length === end - off) copyBytes(buf, off, end, record.path, 0)
+    else record.path = buf.slice(off, end)
     record.hash = hash
+    record.exists = true
+    record.chain = record.older = record.newer = null
+    return record
+  }
+
+  private fromTree(node: NodeId, hash: number, buf: Uint8Array, off: number, end: number): ChangeRecord {
+    const tree = this.tree
+    const record = this.take(hash, buf, off, end)
     record.czxid = tree.czxid(node)
     record.mzxid = tree.mzxid(node)
     record.pzxid = tree.pzxid(node)
@@ -129,9 +159,36 @@ export class OutstandingChanges {
     return record
   }
 
+  private copyOf(record: ChangeRecord): ChangeRecord {
+    const copy = this.take(record.hash, record.path, 0, record.path.length)
+    copy.czxid = record.czxid
+    copy.mzxid = record.mzxid
+    copy.pzxid = record.pzxid
+    copy.ctimeMs = record.ctimeMs
+    copy.mtimeMs = record.mtimeMs
+    copy.version = record.version
+    copy.cversion = record.cversion
+    copy.aversion = record.aversion
+    copy.ownerHi = record.ownerHi
+    copy.ownerLo = record.ownerLo
+    copy.children = record.children
+    copy.aclId = record.aclId
+    copy.dataLength = record.dataLength
+    copy.dataCrc = record.dataCrc
+    copy.digest = record.digest
+    return copy
+  }
+
+  /** The record is in no chain and no queue any more. */
+  private release(record: ChangeRecord): void {
+    this.acls.release(record.aclId)
+    record.chain = record.older = record.newer = null
+    if (this.free.length < FREE_MAX && record.path.length <= FREE_PATH_BYTES) this.free.push(record)
+  }
+
   private lookup(hash: number, buf: Uint8Array, off: number, end: number): ChangeRecord | null {
-    let record = this.byHash.get(hash) ?? null
-    while (record !== null && !sameBytes(buf, off, end, record.path)) record = record.chain
+    let record: ChangeRecord | null = this.buckets[hash & (this.buckets.length - 1)] ?? null
+    while (record !== null && (record.hash !== hash || !sameBytes(buf, off, end, record.path))) record = record.chain
     return record
   }
 
@@ -150,21 +207,35 @@ export class OutstandingChanges {
   }
 
   private enchain(record: ChangeRecord): void {
-    record.chain = this.byHash.get(record.hash) ?? null
-    this.byHash.set(record.hash, record)
+    if (this.count > this.buckets.length) this.spreadOut()
+    const at = record.hash & (this.buckets.length - 1)
+    record.chain = this.buckets[at] ?? null
+    this.buckets[at] = record
   }
 
   private unchain(record: ChangeRecord): void {
-    const first = this.byHash.get(record.hash)!
-    if (first === record) {
-      if (record.chain === null) this.byHash.delete(record.hash)
-      else this.byHash.set(record.hash, record.chain)
+    const at = record.hash & (this.buckets.length - 1)
+    if (this.buckets[at] === record) {
+      this.buckets[at] = record.chain
     } else {
-      let before = first
+      let before = this.buckets[at]!
       while (before.chain !== record) before = before.chain!
       before.chain = record.chain
     }
     record.chain = null
+  }
+
+  private spreadOut(): void {
+    const chained: ChangeRecord[] = []
+    for (const first of this.buckets) {
+      for (let each: ChangeRecord | null = first; each !== null; each = each.chain) chained.push(each)
+    }
+    this.buckets = new Array<ChangeRecord | null>(this.buckets.length * 4).fill(null)
+    for (const record of chained) {
+      const at = record.hash & (this.buckets.length - 1)
+      record.chain = this.buckets[at] ?? null
+      this.buckets[at] = record
+    }
   }
 
   /** Forgets what transaction `zxid` and those before it changed: the tree has it now. */
@@ -173,7 +244,7 @@ export class OutstandingChanges {
       const record = this.queue[this.head++]!
       if (record.newer === null) this.unchain(record)
       else record.newer.older = null
-      this.acls.release(record.aclId)
+      this.release(record)
     }
     if (this.head === this.queue.length) {
       this.queue.length = 0
@@ -193,7 +264,7 @@ export class OutstandingChanges {
         record.older.newer = null
         this.enchain(record.older)
       }
-      this.acls.release(record.aclId)
+      this.release(record)
     }
   }
 
@@ -201,27 +272,4 @@ export class OutstandingChanges {
   forEach(visit: (record: ChangeRecord) => void): void {
     for (let i = this.head; i < this.queue.length; i++) visit(this.queue[i]!)
   }
-}
-
-function copyOf(record: ChangeRecord): ChangeRecord {
-  const copy = new ChangeRecord()
-  copy.zxid = record.zxid
-  copy.path = record.path
-  copy.hash = record.hash
-  copy.czxid = record.czxid
-  copy.mzxid = record.mzxid
-  copy.pzxid = record.pzxid
-  copy.ctimeMs = record.ctimeMs
-  copy.mtimeMs = record.mtimeMs
-  copy.version = record.version
-  copy.cversion = record.cversion
-  copy.aversion = record.aversion
-  copy.ownerHi = record.ownerHi
-  copy.ownerLo = record.ownerLo
-  copy.children = record.children
-  copy.aclId = record.aclId
-  copy.dataLength = record.dataLength
-  copy.dataCrc = record.dataCrc
-  copy.digest = record.digest
-  return copy
 }

@@ -33,7 +33,7 @@ import { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
 import { hasWriteForm, isClientOp } from './ops.ts'
 import { Outcome } from './outcome.ts'
-import { Prep, type PrepOptions, type WriteRequest } from './prep.ts'
+import { Prep, type PrepOptions, WriteRequest } from './prep.ts'
 import { Proposer, type ProposerHost } from './proposer.ts'
 import { Reads } from './reads.ts'
 import type { Reconfigurer } from './reconfig.ts'
@@ -87,6 +87,8 @@ export class Pipeline {
   /** For looking into write requests ahead of preparation. */
   private readonly input: Input
   private readonly op: WriteOp
+  /** The write being prepared. */
+  private readonly request: WriteRequest
   /** Writes of this server's clients that are not delivered, in zxid order; [head, length) are alive. */
   private inflight: Pending[]
   private inflightHead: number
@@ -127,6 +129,7 @@ export class Pipeline {
     this.readOnly = options.role === 'readonly'
     this.input = new Input(NO_BYTES, 0, 0, options.juteLengthMax)
     this.op = new WriteOp()
+    this.request = new WriteRequest()
     this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options.juteLengthMax)
     this.inflight = []
     this.inflightHead = 0
@@ -269,21 +272,19 @@ export class Pipeline {
       this.forwardWrite(this.flow, conn, session, xid, type, buf, off, end, large)
       return
     }
-    const request: WriteRequest = {
-      type,
-      sessionHi: session.hi,
-      sessionLo: session.lo,
-      cxid: xid,
-      ids: conn.ids,
-      owner: Owner.self,
-      buf,
-      off,
-      end,
-    }
     if (this.proposer.runsOut()) {
       conn.closeNow('the epoch has no zxids left')
       return
     }
+    const { request } = this
+    request.type = type
+    request.sessionHi = session.hi
+    request.sessionLo = session.lo
+    request.cxid = xid
+    request.ids = conn.ids
+    request.buf = buf
+    request.off = off
+    request.end = end
     const nowMs = this.host.nowMs()
     const zxid = this.proposer.propose(request)
     if (zxid === -1) {

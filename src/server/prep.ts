@@ -17,11 +17,12 @@ import { Output } from '../jute/output.ts'
 import { textToBytes } from '../jute/text.ts'
 import { writeLong, type Zxid } from '../jute/zxid.ts'
 import type { Auth, AuthId } from './auth.ts'
-import { ChangeRecord, OutstandingChanges } from './outstanding.ts'
-import { hasNul, isSpecialPath, isValidPath, lastSlash, pathHash, pathKey, sameBytes } from './paths.ts'
+import { type ChangeRecord, OutstandingChanges } from './outstanding.ts'
+import { hasNul, isSpecialPath, isValidPath, lastSlash, pathKey, sameBytes } from './paths.ts'
 import { QuotaGate } from './quotagate.ts'
 import type { Reconfigurer } from './reconfig.ts'
 import type { SessionGate } from './sessiongate.ts'
+import { Owner } from './sessions.ts'
 import type { NamespaceSummaries } from './summaries.ts'
 import {
   decodeMulti,
@@ -45,17 +46,17 @@ export interface PrepOptions {
 }
 
 /** A request to change something. Bytes are borrowed for the call. */
-export interface WriteRequest {
-  readonly type: number
-  readonly sessionHi: number
-  readonly sessionLo: number
-  readonly cxid: number
-  readonly ids: readonly AuthId[]
+export class WriteRequest {
+  type = 0
+  sessionHi = 0
+  sessionLo = 0
+  cxid = 0
+  ids: readonly AuthId[] = []
   /** Where it comes from: Owner.self, or the link of a learner. */
-  readonly owner: number
-  readonly buf: Uint8Array
-  readonly off: number
-  readonly end: number
+  owner: number = Owner.self
+  buf: Uint8Array = new Uint8Array(0)
+  off = 0
+  end = 0
 }
 
 const CONFIG_PATH = textToBytes('/zookeeper/config')
@@ -273,9 +274,7 @@ export class Prep {
     parent.pzxid = zxid
     this.change(parent, zxid)
 
-    const node = new ChangeRecord()
-    node.path = path.copy()
-    node.hash = pathHash(node.path, 0, node.path.length)
+    const node = this.outstanding.fresh(path.buf, 0, path.pos)
     node.czxid = node.mzxid = node.pzxid = zxid
     node.ctimeMs = node.mtimeMs = nowMs
     if (op.type === OpCode.createContainer) {

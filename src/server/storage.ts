@@ -1,8 +1,8 @@
 /**
  * Durability of a server that runs alone: the log that proposals go through, and its snapshots.
  *
- * A proposal is copied once for delivery and once into the log's open group; when the group is on disk, everything in
- * it is delivered in order. Java: SyncRequestProcessor.
+ * A proposal is copied once, into the log's open group; when the group is on disk, everything in it is delivered from
+ * there, in order. Java: SyncRequestProcessor.
  */
 
 import type { StateMachine } from '../datatree/apply.ts'
@@ -10,11 +10,11 @@ import type { StorageError } from '../jute/errors.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
 import type { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { forEachEntry } from '../txnlog/logfile.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Config } from './config.ts'
 import type { Metrics } from './metrics.ts'
 import { logOptions } from './parts.ts'
-import { Proposals } from './proposals.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
 
 export interface StorageHost {
@@ -34,7 +34,6 @@ export class Storage {
   private readonly host: StorageHost
   private readonly metrics: Metrics
   private readonly trigger: SnapshotTrigger
-  private readonly proposals: Proposals
   private snapshotRunning: Promise<void> | null
 
   /** `logDir` is the version-2 folder that recovery has read to its end; `txnsReplayed` of it is behind the snapshot. */
@@ -54,7 +53,6 @@ export class Storage {
     this.metrics = metrics
     this.trigger = new SnapshotTrigger(config, () => host.random())
     this.trigger.replayed(txnsReplayed)
-    this.proposals = new Proposals()
     this.snapshotRunning = null
     const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
     this.log = new TxnLog(
@@ -62,7 +60,8 @@ export class Storage {
       logDir,
       logOptions(config),
       {
-        onDurable: (zxid) => this.proposals.deliverUpTo(zxid, deliver),
+        onDurable: () => {},
+        onRecords: (records, off, end) => forEachEntry(records, off, end, deliver),
         onFailed: (err) => host.failed(err),
         onSynced: (ms) => metrics.basic.fsynctime.add(Math.round(ms)),
         onSlowSync: (ms, file) => {
@@ -75,7 +74,6 @@ export class Storage {
   }
 
   propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void {
-    this.proposals.push(zxid, buf, off, end)
     this.log.append(zxid, buf, off, end)
     if (!this.trigger.due(this.log.bytesWritten)) return
     this.log.roll()

@@ -61,6 +61,21 @@ export function frameRecord(into: Uint8Array, at: number, buf: Uint8Array, off: 
   return at + RECORD_OVERHEAD_BYTES + length
 }
 
+/** Visits the entries of whole records, as `frameRecord` has written them. Bytes are borrowed. */
+export function forEachEntry(
+  buf: Uint8Array,
+  off: number,
+  end: number,
+  visit: (zxid: Zxid, buf: Uint8Array, off: number, end: number) => void,
+): void {
+  for (let at = off; at < end; ) {
+    const entry = at + PREFIX_BYTES
+    const entryEnd = entry + readInt(buf, at + 8)
+    visit(zxidOfEntry(buf, entry), buf, entry, entryEnd)
+    at = entryEnd + 1
+  }
+}
+
 /** The zxid of an entry. */
 export function zxidOfEntry(buf: Uint8Array, off: number): Zxid {
   return readInt(buf, off + ENTRY_ZXID_OFFSET) * 0x1_0000_0000 + (readInt(buf, off + ENTRY_ZXID_OFFSET + 4) >>> 0)

@@ -46,6 +46,8 @@ export const TXN_LOG_DEFAULTS: TxnLogOptions = {
 export interface TxnLogSink {
   /** All up to `zxid` is on disk. */
   onDurable(zxid: Zxid): void
+  /** Ahead of each `onDurable`: the records that have become so (see `forEachEntry`). Bytes are borrowed. */
+  onRecords?(buf: Uint8Array, off: number, end: number): void
   /** The log has failed for good: nothing more becomes durable, the server has to stop. Called once. */
   onFailed(err: StorageError): void
   /** One sync took `ms` for a group of `bytes`. */
@@ -166,8 +168,7 @@ export class TxnLog {
     if (this.state === 'failed') return
     assert(this.state === 'open', 'append to a closed log')
     const last = this.zxidLast
-    assert(zxid > last, `zxid 0x${zxidHex(zxid)} appended behind 0x${zxidHex(last)}`)
-    assert(last <= 0 || zxid === last + 1 || epochOf(zxid) > epochOf(last), `hole before zxid 0x${zxidHex(zxid)}`)
+    if (zxid !== last + 1) checkOrder(last, zxid)
     const group = this.open ?? this.begin(zxid)
     const bytes = RECORD_OVERHEAD_BYTES + end - off
     if (group.bytes + bytes > group.buf.length) grow(group, bytes)
@@ -347,11 +348,12 @@ export class TxnLog {
     if (into.pos > into.size) into.size = into.pos
     // Java compares the padded size, which makes a limit below the padding roll at every group.
     if (this.options.sizeLimitBytes > 0 && into.pos > this.options.sizeLimitBytes) this.leaveSoon()
-    if (group.buf.length <= GROUP_KEPT_BYTES) this.spare = group.buf
     this.inFlight = null
     this.zxidDurable = group.zxidLast
     // The disk first: it works while the sink does.
     this.flush()
+    this.sink.onRecords?.(group.buf, group.newFile ? LOG_HEADER_BYTES : 0, group.bytes)
+    if (group.buf.length <= GROUP_KEPT_BYTES) this.spare = group.buf
     this.sink.onDurable(group.zxidLast)
     const ready = this.waiters.filter((waiter) => waiter.zxid <= group.zxidLast)
     if (ready.length > 0) {
@@ -396,6 +398,11 @@ export class TxnLog {
     this.sink.onFailed(this.failure)
     this.endIdle(this.failure)
   }
+}
+
+function checkOrder(last: Zxid, zxid: Zxid): void {
+  assert(zxid > last, `zxid 0x${zxidHex(zxid)} appended behind 0x${zxidHex(last)}`)
+  assert(last <= 0 || epochOf(zxid) > epochOf(last), `hole before zxid 0x${zxidHex(zxid)}`)
 }
 
 function grow(group: Group, bytes: number): void {

@@ -45,7 +45,6 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'paths.ts',
       'pipeline.ts',
       'prep.ts',
-      'proposals.ts',
       'proposer.ts',
       'quotagate.ts',
       'reads.ts',

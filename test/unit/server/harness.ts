@@ -13,11 +13,11 @@ import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
 import { Metrics } from '../../../src/server/metrics.ts'
 import { Pipeline, type PipelineRole } from '../../../src/server/pipeline.ts'
-import { Proposals } from '../../../src/server/proposals.ts'
 import type { Reconfigurer } from '../../../src/server/reconfig.ts'
 import { Sessions } from '../../../src/server/sessions.ts'
 import { Throttle } from '../../../src/server/throttle.ts'
 import type { ForwardedRequest } from '../../../src/zab/types.ts'
+import { Proposals } from './proposals.ts'
 
 export interface Reply {
   xid: number
