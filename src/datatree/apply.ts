@@ -76,6 +76,8 @@ export class StateMachine {
   zxidLast: Zxid
   /** The tree came as a moving picture: in places it is ahead, and digests say nothing. Whoever loaded it knows the end. */
   fuzzy: boolean
+  /** Transactions whose author's tree is known to have been the same as this one behind them. */
+  countAgreed: number
   /** Digests at zxids divisible by 128, oldest first. */
   readonly digestHistory: ZxidDigest[]
   private readonly sink: ApplySink
@@ -111,6 +113,7 @@ export class StateMachine {
     this.sessions = new Id64Map()
     this.zxidLast = 0
     this.fuzzy = false
+    this.countAgreed = 0
     this.digestHistory = []
     this.sink = sink
     this.digest = options.digest
@@ -502,6 +505,8 @@ export class StateMachine {
     if (this.skipped || end - at < DIGEST_BYTES || readInt(buf, at) !== DIGEST_VERSION) return
     if (readInt(buf, at + 4) !== (tree.digestHi | 0) || readInt(buf, at + 8) !== (tree.digestLo | 0)) {
       this.sink.onDigestMismatch(this.zxid)
+    } else {
+      this.countAgreed++
     }
   }
 

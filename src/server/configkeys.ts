@@ -1,5 +1,6 @@
 /**
- * Every setting that ZooKeeper 3.9.5 knows: where it may be written, and whether it does something here.
+ * Every setting that ZooKeeper 3.9.5 knows, and the few that are ours: where it may be written, and whether it does
+ * something here.
  *
  * Three kinds of key, by where Java reads them:
  * - `file`: only the configuration file (fields of QuorumPeerConfig);
@@ -128,6 +129,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
       'observer.election.DelayMs tcpKeepAlive',
   ],
+  ['property', null, 'autoRepair'],
   [
     'property',
     NO_TUNING,

@@ -46,6 +46,8 @@ export interface EnsembleTuning {
   readonly protection: readonly string[]
   /** 0: none. */
   readonly observerMasterPort: number
+  /** Damaged history is set aside at a start, and the leader sends everything. Ours; Java has nothing of that kind. */
+  readonly autoRepair: boolean
 }
 
 export interface QuorumConfig extends EnsembleTuning {
@@ -122,6 +124,7 @@ function readTuning(s: Settings): EnsembleTuning {
     localSessionsUpgradingEnabled: s.boolean('localSessionsUpgradingEnabled', false),
     protection: ['sslQuorum', 'quorum.auth.enableSasl'].filter((key) => s.boolean(key, false)),
     observerMasterPort: s.int('observerMasterPort', 0, { min: 0, max: 65_535 }),
+    autoRepair: s.boolean('autoRepair', false),
   }
 }
 

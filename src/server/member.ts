@@ -12,26 +12,28 @@
 
 import type { StateMachine } from '../datatree/apply.ts'
 import { OpCode } from '../jute/codes.ts'
-import { StorageError } from '../jute/errors.ts'
-import { decodeText, textToBytes } from '../jute/text.ts'
 import { makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
 import { Peer } from '../zab/peer.ts'
-import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOptions, ZabOut } from '../zab/types.ts'
+import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOut } from '../zab/types.ts'
+import type { Backlog } from './backlog.ts'
 import type { Config } from './config.ts'
+import { readConfigZnode, writeConfigZnode } from './configznode.ts'
 import type { Connection } from './connection.ts'
 import { type Membership, parseConfigText, parseQuorumText, quorumOf } from './members.ts'
 import { type HistoryReader, MemberStorage } from './memberstorage.ts'
 import { type Metrics, ResponseSizes } from './metrics.ts'
 import { lengthMaxOf, makeAuth, makeState, Relay, zxidText } from './parts.ts'
-import { sameBytes } from './paths.ts'
 import { Pipeline, type PipelineHost, type PipelineRole } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
+import { Provenance } from './provenance.ts'
 import { ReconfigPlanner } from './reconfig.ts'
 import { Sessions } from './sessions.ts'
+import { ConfigError } from './settings.ts'
 import { isBadSnapshot, SnapshotReceiver, SnapshotSender } from './snapshotlinks.ts'
 import { Throttle } from './throttle.ts'
+import { zabOptions } from './zaboptions.ts'
 
 export interface MemberHost {
   /** Monotonic milliseconds. */
@@ -54,7 +56,6 @@ export interface MemberHost {
   config(quorum: Quorum, committed: boolean, done: () => void): void
 }
 
-const CONFIG_PATH = textToBytes('/zookeeper/config')
 /** Java waits no less before it serves reads without a quorum. */
 const READ_ONLY_GRACE_MIN_MS = 2000
 
@@ -78,7 +79,7 @@ export class Member implements NetworkSink {
   private readonly receivers: Map<LinkId, SnapshotReceiver>
   private readonly readers: Map<LinkId, HistoryReader>
   /** What came behind a snapshot while it was put in place, up to the packet that is not all there. */
-  private readonly rests: Map<LinkId, Uint8Array>
+  private readonly rests: Map<LinkId, Backlog>
   private nowMs: number
   /** When read-only mode begins; infinity outside of LOOKING. */
   private readOnlyAtMs: number
@@ -86,8 +87,9 @@ export class Member implements NetworkSink {
   private roleSinceMs: number
   /** Since when nobody was served but in read-only mode; null while there is an established role. */
   private unavailableSinceMs: number | null
-  /** The tree came from a leader and its digests are void until all that followed is in it. */
-  private fuzzy: boolean
+  /** Where the tree stood that came from a leader; its digests are void until all that followed is in it. */
+  private fuzzyFrom: Zxid | null
+  private readonly provenance: Provenance
   private running: boolean
 
   constructor(config: Config, host: MemberHost, metrics: Metrics) {
@@ -95,19 +97,13 @@ export class Member implements NetworkSink {
     this.config = config
     this.host = host
     this.metrics = metrics
-    this.relay = new Relay((zxid) => {
-      metrics.counters.digest_mismatches_count++
-      host.log(
-        'warn',
-        { zxid: zxidText(zxid) },
-        'the tree is not what the author of this transaction had: digests differ',
-      )
-    })
+    this.relay = new Relay((zxid) => this.onDigestMismatch(zxid))
     this.storage = new MemberStorage(config, host.disk, metrics, {
       makeState: () => this.newState(),
       durable: (zxid) => this.input(() => this.zab.onDurable(zxid)),
       failed: (err) => host.failed(err),
       random: () => host.random(),
+      wallMs: () => host.wallMs(),
       log: (level, fields, message) => host.log(level, fields, message),
     })
     this.state = this.newState()
@@ -124,7 +120,8 @@ export class Member implements NetworkSink {
     this.sessionSeedMs = 0
     this.roleSinceMs = this.nowMs
     this.unavailableSinceMs = null
-    this.fuzzy = false
+    this.fuzzyFrom = null
+    this.provenance = new Provenance()
     this.running = false
     this.zab = new Peer(zabOptions(config), this.out, (text) => this.parse(text))
   }
@@ -140,12 +137,14 @@ export class Member implements NetworkSink {
   /** Recovers from disk, then looks for a leader. `lastSeen`: the text of a configuration that was proposed, or null. */
   async start(lastSeen: string | null): Promise<void> {
     const startMs = this.host.nowMs()
-    const loaded = await this.storage.load()
+    const configured = quorumOf(this.config.quorum.membership)
+    if (!configured.isMember(this.sid)) throw this.notListed()
+    const loaded = await this.storage.load(configured)
     this.state = loaded.state
     if (loaded.zxidLast < 0) this.state.zxidLast = 0
-    const configured = quorumOf(this.config.quorum.membership)
-    const committed = this.newestConfig(configured)
-    if (committed === configured) this.writeConfig(configured)
+    this.provenance.endReading(this.state)
+    const inTree = this.configInTree()
+    if (inTree === null || inTree.version <= configured.version) this.writeConfig(configured)
     const ms = Math.round(this.host.nowMs() - startMs)
     this.metrics.basic.dbinittime.add(ms)
     this.host.log(
@@ -168,20 +167,28 @@ export class Member implements NetworkSink {
         currentEpoch: loaded.currentEpoch,
         proposals: loaded.proposals,
         committed: configured,
-        lastSeen: lastSeen !== null ? this.parse(lastSeen) : committed === configured ? null : committed,
+        lastSeen: newest(lastSeen === null ? null : this.parse(lastSeen), inTree),
       }),
     )
   }
 
-  /** The configuration that the tree has, where it is newer than the one in the files: its transaction is in our log. */
-  private newestConfig(configured: Quorum): Quorum {
-    if (!this.config.quorum.reconfigEnabled) return configured
-    const { tree } = this.state
-    const node = tree.find(CONFIG_PATH, 0, CONFIG_PATH.length)
-    const data = node === 0 ? null : tree.dataOf(node)
-    if (data === null || data.length === 0) return configured
-    const inTree = this.parse(decodeText(data, 0, data.length))
-    return inTree.version > configured.version ? inTree : configured
+  /**
+   * The last configuration in our log. Java knows the `.next` file only; if that could not be written, or was written
+   * for one that came before, this is what it would hold.
+   */
+  private configInTree(): Quorum | null {
+    if (!this.config.quorum.reconfigEnabled) return null
+    const text = readConfigZnode(this.state)
+    return text === null ? null : this.parse(text)
+  }
+
+  /** As Java's, which does not start either: whoever is no member to itself can neither listen nor be found. */
+  private notListed(): ConfigError {
+    const { file, quorum } = this.config
+    const place = quorum.dynamicConfigFile ?? file ?? 'configuration'
+    return new ConfigError(
+      `${place}: server ${this.sid} (myid) is not in the list of servers. To join an ensemble that does not have it, add its own line server.${this.sid}=... there; it follows without a vote until a reconfig adds it`,
+    )
   }
 
   async stop(): Promise<void> {
@@ -203,9 +210,27 @@ export class Member implements NetworkSink {
     try {
       run()
     } catch (err) {
-      this.host.failed(err instanceof Error ? err : new Error(String(err)))
+      this.fail(err instanceof Error ? err : new Error(String(err)))
     }
     this.host.want()
+  }
+
+  private fail(err: Error): void {
+    if (err !== this.provenance.foreign) {
+      this.host.failed(err)
+      return
+    }
+    // The next start must know: by then our log holds what does not fit, and nothing would look wrong any more.
+    this.running = false
+    const ended = (): void => this.host.failed(err)
+    this.storage.disown(err.message).then(ended, ended)
+  }
+
+  private onDigestMismatch(zxid: Zxid): void {
+    this.metrics.counters.digest_mismatches_count++
+    this.provenance.onMismatch(zxid, this.state, this.config.dataDir)
+    const text = 'the tree is not what the author of this transaction had: digests differ'
+    this.host.log('warn', { zxid: zxidText(zxid) }, text)
   }
 
   /**
@@ -266,10 +291,8 @@ export class Member implements NetworkSink {
         used = this.take(link, buf, off, end)
         return
       }
-      const joined = new Uint8Array(rest.length + end - off)
-      joined.set(rest)
-      joined.set(buf.subarray(off, end), rest.length)
-      this.takeRest(link, joined)
+      rest.push(buf, off, end)
+      this.takeRest(link, rest)
       used = end - off
     })
     return used
@@ -284,10 +307,10 @@ export class Member implements NetworkSink {
     return end - off
   }
 
-  private takeRest(link: LinkId, bytes: Uint8Array): void {
-    const used = this.take(link, bytes, 0, bytes.length)
-    if (used < bytes.length) this.rests.set(link, bytes.slice(used))
-    else this.rests.delete(link)
+  /** The link may be closed meanwhile, and its rest forgotten. */
+  private takeRest(link: LinkId, rest: Backlog): void {
+    rest.offer((buf, off, end) => this.take(link, buf, off, end))
+    if (rest.length === 0) this.rests.delete(link)
   }
 
   onClose(link: LinkId): void {
@@ -342,8 +365,10 @@ export class Member implements NetworkSink {
     },
     truncate: (zxid) => {
       this.host.log('warn', { zxid: zxidText(zxid) }, 'our log is cut: what is behind it was never committed')
+      const open = this.provenance.beginReading()
       this.storage.truncate(zxid, this.state, (zxidLogged, state) => {
         if (state !== this.state) this.replaceState(state)
+        if (open) this.provenance.endReading(state)
         this.input(() => this.zab.onTruncated(zxidLogged, state.zxidLast))
       })
     },
@@ -379,7 +404,10 @@ export class Member implements NetworkSink {
     revalidated: (hi, lo, valid) => this.pipeline?.onRevalidated(hi, lo, valid),
     synced: () => this.pipeline?.onSynced(),
     config: (quorum, committed) => {
-      if (committed) this.writeConfig(quorum)
+      if (committed) {
+        this.writeConfig(quorum)
+        this.storage.membersChanged(quorum)
+      }
       this.host.config(quorum, committed, () => this.input(() => this.zab.onConfigSaved()))
     },
     trace: (message) => this.host.log('debug', {}, message),
@@ -452,11 +480,12 @@ export class Member implements NetworkSink {
     this.storage.install(state, zxid, () =>
       this.input(() => {
         state.fuzzy = true
-        this.fuzzy = true
+        this.fuzzyFrom = zxid
         this.replaceState(state)
         this.receivers.delete(link)
         this.zab.onSnapshotLoaded(link, zxid)
-        this.takeRest(link, receiver.rest())
+        this.rests.set(link, receiver.rest)
+        this.takeRest(link, receiver.rest)
         if (receiver.closed) this.zab.onClose(link)
       }),
     )
@@ -487,14 +516,17 @@ export class Member implements NetworkSink {
     this.proposalSizes.reset()
     this.countAvailable(role)
     this.state.fuzzy = false
+    this.provenance.settle()
+    const moved = this.fuzzyFrom !== null && this.state.zxidLast > this.fuzzyFrom
+    this.fuzzyFrom = null
     if (role === 'leading') this.state.zxidLast = Math.max(this.state.zxidLast, makeZxid(epoch, 0))
     this.writeConfig(this.zab.committed)
     this.startServing(role === 'leading' ? 'leader' : 'learner')
     if (this.config.quorum.observerMasterPort > 0) this.host.network.listen('observer', role === 'following')
     this.host.log('info', { leader, epoch, zxid: zxidText(this.state.zxidLast) }, `${role}: serving`)
-    // What the leader sent was a moving picture; the next restart shall find a still one.
-    if (this.fuzzy) void this.storage.snapshot(this.state)
-    this.fuzzy = false
+    // What the leader sent was a moving picture if anything came behind it: a replay from there ends in the right tree,
+    // but on the way digests differ, and an operator would take that for damage. The next start shall find a still one.
+    if (moved) void this.storage.snapshot(this.state)
     if (role === 'leading') this.closeOrphans()
   }
 
@@ -614,15 +646,8 @@ export class Member implements NetworkSink {
       this.host.log('warn', { sessions: orphans.length }, 'closing sessions that only ephemerals know')
   }
 
-  /** The znode with the configuration, as Java's members write it, each for itself: no transaction, no watch. */
   private writeConfig(quorum: Quorum, state = this.state): void {
-    const { tree } = state
-    const node = tree.find(CONFIG_PATH, 0, CONFIG_PATH.length)
-    if (node === 0) throw new StorageError('the tree has no /zookeeper/config')
-    const text = textToBytes(quorum.text)
-    const before = tree.dataOf(node)
-    if (tree.mzxid(node) === quorum.version && before !== null && sameBytes(before, 0, before.length, text)) return
-    tree.setData(node, text, 0, text.length, -1, quorum.version, this.host.wallMs())
+    writeConfigZnode(state, quorum, this.host.wallMs())
   }
 }
 
@@ -631,30 +656,6 @@ export function atPort(addresses: readonly string[], port: number): string[] {
   return addresses.map((address) => `${address.slice(0, address.lastIndexOf(':'))}:${port}`)
 }
 
-function zabOptions(config: Config): ZabOptions {
-  const { quorum } = config
-  return {
-    sid: config.serverId!,
-    tickMs: config.tickTimeMs,
-    initLimitTicks: quorum.initLimitTicks,
-    syncLimitTicks: quorum.syncLimitTicks,
-    connectLimitTicks: quorum.connectToLearnerMasterLimitTicks,
-    commitLogCount: config.commitLogCount,
-    txnLogSync: quorum.snapshotSizeFactor >= 0,
-    forceSnapshotSync: quorum.forceSnapshotSync,
-    heldBytesMax: 256 * 1024 * 1024,
-    historyBytes: 1024 * 1024,
-    snapSyncsMax: quorum.snapSyncsMax,
-    diffSyncsMax: quorum.diffSyncsMax,
-    reconfigEnabled: quorum.reconfigEnabled,
-    connectDelayMs: quorum.connectDelayMs,
-    observerDelayMs: quorum.observerDelayMs,
-    epochWaitMs: quorum.epochWaitMs,
-    notificationMinMs: quorum.notificationMinMs,
-    notificationMaxMs: quorum.notificationMaxMs,
-    finalizeWaitMs: 200,
-    multiAddress: quorum.multiAddressEnabled,
-    observerSyncs: quorum.observerSyncs,
-    observerMasters: quorum.observerMasterPort > 0,
-  }
+function newest(a: Quorum | null, b: Quorum | null): Quorum | null {
+  return a === null || (b !== null && b.version > a.version) ? b : a
 }

@@ -128,6 +128,11 @@ export function quorumOf(membership: Membership): Quorum {
   })
 }
 
+/** Could the others decide without this server? */
+export function canSpare(quorum: Quorum, sid: number): boolean {
+  return quorum.containsQuorum(new Set(quorum.voters.filter((voter) => voter !== sid)))
+}
+
 export function participantsOf(membership: Membership): Member[] {
   return membership.members.filter((member) => member.role === 'participant')
 }

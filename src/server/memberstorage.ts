@@ -14,12 +14,22 @@ import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, later } from '../txnlog/disk.ts'
 import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
+import {
+  IDENTITY_NAME,
+  type Identity,
+  identityConflict,
+  readIdentity,
+  sameIdentity,
+  writeIdentity,
+} from '../txnlog/identity.ts'
 import { forgetHistory, LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
 import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
 import { prepareFolders, type RecoverEvent, recover } from '../txnlog/recover.ts'
+import { asideName, isDamage, moveAside, readMark, removeMark, writeMark } from '../txnlog/repair.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
-import type { Epoch, Proposal } from '../zab/types.ts'
+import type { Epoch, Proposal, Quorum } from '../zab/types.ts'
 import type { Config } from './config.ts'
+import { canSpare, quorumOf } from './members.ts'
 import type { Metrics } from './metrics.ts'
 import { logOptions, recoverOptions, snapshotOptions } from './parts.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
@@ -29,6 +39,8 @@ export interface MemberStorageHost {
   /** All up to `zxid` is on disk. */
   durable(zxid: Zxid): void
   failed(err: Error): void
+  /** Milliseconds since 1970. */
+  wallMs(): number
   /** Uniform in [0, 1). */
   random(): number
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
@@ -47,6 +59,9 @@ export interface Loaded {
   txnsReplayed: number
 }
 
+const MEND =
+  'the history on disk is damaged, and this member does not vote with less than it had: `mend` moves it aside, and the leader sends everything'
+
 export type HistoryState = 'more' | 'end' | 'gap'
 
 export class MemberStorage {
@@ -57,6 +72,10 @@ export class MemberStorage {
   private readonly snapDir: string
   private readonly logDir: string
   private readonly lengthMax: number
+  /** The old history was set aside, and the leader's is not there yet. */
+  private marked: boolean
+  /** What the folder says of itself. */
+  private identity: Identity | null
   private readonly store: FileSnapshotStore
   private readonly trigger: SnapshotTrigger
   private txnLog: TxnLog | null
@@ -73,6 +92,8 @@ export class MemberStorage {
     this.snapDir = join(config.dataDir, VERSION_DIR)
     this.logDir = join(config.dataLogDir, VERSION_DIR)
     this.lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
+    this.marked = false
+    this.identity = null
     this.store = new FileSnapshotStore(disk, this.snapDir, snapshotOptions(config))
     this.trigger = new SnapshotTrigger(config, () => host.random())
     this.txnLog = null
@@ -81,12 +102,18 @@ export class MemberStorage {
     this.closed = false
   }
 
-  /** Reads everything; the log may be appended to afterwards. Rejects with StorageError. */
-  async load(): Promise<Loaded> {
+  /**
+   * Reads everything; the log may be appended to afterwards. Rejects with StorageError, also where the data is not that
+   * of this member of `quorum`.
+   */
+  async load(quorum: Quorum): Promise<Loaded> {
     await prepareFolders(this.disk, this.config, this.config.dataDirAutocreate)
-    const { recovered, proposals } = await this.recover()
+    await this.checkIdentity(quorum)
+    const { recovered, proposals } = await this.recoverOrHeal()
+    this.marked = (await readMark(this.disk, this.snapDir)) !== null
     const { zxidLast } = recovered
     const epochs = await loadEpochs(this.disk, this.snapDir, zxidLast, (message) => this.host.log('warn', {}, message))
+    await this.identify(quorum)
     this.trigger.replayed(recovered.txnsReplayed)
     this.txnLog = new TxnLog(
       this.disk,
@@ -114,11 +141,79 @@ export class MemberStorage {
     }
   }
 
+  private async checkIdentity(quorum: Quorum): Promise<void> {
+    this.identity = await readIdentity(this.disk, this.snapDir)
+    if (this.identity === null) return
+    const { refused } = this.identity
+    const conflict = identityConflict(this.identity, this.config.serverId, serversOf(quorum))
+    if (conflict === null) return
+    const place = this.config.file ?? this.config.dataDir
+    const aside = `zoowarden repair ${place} sets the data aside, and the leader sends its own`
+    const mend =
+      refused === null ? `zoowarden repair --adopt ${place} keeps it, if it is right all the same; ${aside}` : aside
+    throw new StorageError(`${conflict}. ${mend}`, join(this.snapDir, IDENTITY_NAME))
+  }
+
+  /** Notes whose data this is. To fail in that is no reason to fail: the next start will try again. */
+  private async identify(quorum: Quorum): Promise<void> {
+    const identity = { serverId: this.config.serverId!, servers: serversOf(quorum), refused: null }
+    if (this.identity !== null && sameIdentity(this.identity, identity)) return
+    try {
+      await writeIdentity(this.disk, this.snapDir, identity)
+      this.identity = identity
+    } catch (err) {
+      this.host.log('warn', { err }, 'cannot note whose data this is')
+    }
+  }
+
+  /** The ensemble is this one from now on. */
+  membersChanged(quorum: Quorum): void {
+    this.enqueue(() => this.identify(quorum))
+  }
+
+  /** Nobody is to start from this data any more. Rejects with StorageError. */
+  async disown(why: string): Promise<void> {
+    const known = this.identity ?? { serverId: this.config.serverId!, servers: new Map() }
+    await writeIdentity(this.disk, this.snapDir, { ...known, refused: why })
+  }
+
+  /**
+   * Damage ends the start: with less than it had, this member would vote for a history that may lack what it has once
+   * acknowledged. `autoRepair` does what the operator would be asked for.
+   */
+  private async recoverOrHeal() {
+    try {
+      return await this.recover()
+    } catch (err) {
+      if (!isDamage(err) || (await readMark(this.disk, this.snapDir)) !== null) throw err
+      await this.heal(err)
+      return this.recover()
+    }
+  }
+
+  private async heal(err: StorageError): Promise<void> {
+    const { config, disk } = this
+    const { file, offset } = err
+    if (!config.quorum.autoRepair || !canSpare(quorumOf(config.quorum.membership), config.serverId!)) {
+      const mend = `zoowarden repair ${config.file ?? config.dataDir}`
+      this.host.log('warn', { file, offset, mend }, MEND)
+      throw err
+    }
+    const folders = { snapDir: this.snapDir, logDir: this.logDir }
+    const mark = { aside: await asideName(disk, folders, this.host.wallMs()), keep: null }
+    await writeMark(disk, this.snapDir, mark)
+    const moves = await moveAside(disk, folders, mark)
+    this.metrics.damageRepairedCount++
+    const fields = { err, file, offset, aside: join(this.snapDir, mark.aside), files: moves.length }
+    this.host.log('warn', fields, 'damaged history set aside (autoRepair): the leader is to send everything')
+  }
+
   private async recover() {
     const newest: Proposal[] = []
     const keep = this.config.commitLogCount
     const options = {
       ...recoverOptions(this.config),
+      resync: true,
       onReplayed: (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
         newest.push({ zxid, bytes: buf.slice(off, end) })
         if (newest.length >= 2 * keep) newest.splice(0, newest.length - keep)
@@ -134,9 +229,9 @@ export class MemberStorage {
     return { recovered, proposals: newest.slice(-keep) }
   }
 
-  private report({ kind, file, message }: RecoverEvent): void {
+  private report({ kind, file, offset, message }: RecoverEvent): void {
     const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
-    this.host.log(ordinary ? 'info' : 'warn', { file }, message)
+    this.host.log(ordinary ? 'info' : 'warn', offset === null ? { file } : { file, offset }, message)
   }
 
   // ------------------------------------------------------------------ the log
@@ -235,6 +330,8 @@ export class MemberStorage {
         )
       }
       await forgetHistory(this.disk, this.logDir, this.snapDir, zxid)
+      if (this.marked) await removeMark(this.disk, this.snapDir)
+      this.marked = false
       this.log.restart(zxid)
       this.trigger.replayed(0)
       done()
@@ -351,4 +448,9 @@ export class HistoryReader {
   close(): Promise<void> {
     return this.cursor.close()
   }
+}
+
+/** Every server's addresses, as a folder's identity has them. */
+function serversOf(quorum: Quorum): Map<number, string[]> {
+  return new Map(quorum.members.map((sid) => [sid, [...quorum.quorumAddresses(sid), ...quorum.electionAddresses(sid)]]))
 }

@@ -3,6 +3,7 @@
 import type { Config } from './config.ts'
 import type { ConfView } from './fourletter.ts'
 import type { Member } from './member.ts'
+import type { Metrics } from './metrics.ts'
 
 export interface EnsembleView {
   readonly serverId: number
@@ -19,7 +20,7 @@ export interface EnsembleView {
   gauges(): Iterable<readonly [string, number]>
 }
 
-export function memberView(config: Config, member: Member, nowMs: () => number): EnsembleView {
+export function memberView(config: Config, member: Member, metrics: Metrics, nowMs: () => number): EnsembleView {
   const { zab } = member
   const leads = (): boolean => zab.role === 'leading'
   const own = config.quorum.membership.members.find(({ id }) => id === config.serverId)
@@ -47,6 +48,7 @@ export function memberView(config: Config, member: Member, nowMs: () => number):
       membership: zab.role === 'looking' ? null : zab.committed.text,
     }),
     *gauges() {
+      yield ['damage_repaired_count', metrics.damageRepairedCount]
       if (zab.role === 'looking') return
       yield ['quorum_size', zab.committed.voters.length]
       const learners = zab.learners()

@@ -99,6 +99,8 @@ export class Metrics {
   packetsSent: number
   /** Not reset by `srst`. */
   fsyncThresholdExceedCount: number
+  /** Starts at which damaged history was set aside (ours, and shown of members only). */
+  damageRepairedCount: number
   authFailedCount: number
   nonMtlsRemoteConnCount: number
   nonMtlsLocalConnCount: number
@@ -123,6 +125,7 @@ export class Metrics {
     this.packetsReceived = 0
     this.packetsSent = 0
     this.fsyncThresholdExceedCount = 0
+    this.damageRepairedCount = 0
     this.authFailedCount = 0
     this.nonMtlsRemoteConnCount = 0
     this.nonMtlsLocalConnCount = 0

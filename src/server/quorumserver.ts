@@ -151,7 +151,7 @@ export class QuorumServer {
         const { state, pipeline, sessions } = member
         return this.serving && pipeline !== null && sessions !== null ? { state, pipeline, sessions } : null
       },
-      ensemble: memberView(this.config, member, nowMs),
+      ensemble: memberView(this.config, member, this.metrics, nowMs),
     }
   }
 

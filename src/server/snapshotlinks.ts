@@ -16,6 +16,7 @@ import type { Zxid } from '../jute/zxid.ts'
 import { loadInto, SnapshotReader, SnapshotWriter } from '../txnlog/snapshot.ts'
 import type { Network } from '../zab/links.ts'
 import type { LinkId } from '../zab/types.ts'
+import { Backlog } from './backlog.ts'
 
 /** What Java's leader writes behind a snapshot, as a ustring. */
 const SIGNATURE = textToBytes('BenWasHere')
@@ -71,9 +72,9 @@ export class SnapshotReceiver {
   closed: boolean
   /** When bytes came last. */
   heardMs: number
+  /** What came behind the snapshot, once that is whole; the caller's from then on. */
+  readonly rest: Backlog
   private readonly reader: SnapshotReader
-  private kept: Uint8Array
-  private keptBytes: number
 
   /** `state` is empty and nobody else's. */
   constructor(zxid: Zxid, state: StateMachine, lengthMax: number, nowMs: number) {
@@ -82,30 +83,28 @@ export class SnapshotReceiver {
     this.state = state
     this.phase = 'reading'
     this.closed = false
+    this.rest = new Backlog()
     this.reader = new SnapshotReader(loadInto(state), 'stream', lengthMax)
-    this.kept = new Uint8Array(0)
-    this.keptBytes = 0
   }
 
   /**
-   * Takes all of [off, end). True when the snapshot is whole (once); what came behind it is kept for `rest`.
+   * Takes all of [off, end). True when the snapshot is whole (once); what comes behind it is kept in `rest`.
    * Throws StorageError or ProtocolError for what is none.
    */
   push(buf: Uint8Array, off: number, end: number): boolean {
+    const { rest, reader } = this
     if (this.phase === 'installing') {
-      this.keep(buf, off, end)
+      rest.push(buf, off, end)
       return false
     }
-    if (this.keptBytes === 0) {
-      const used = this.reader.push(buf, off, end)
-      this.keep(buf, used, end)
+    if (rest.length === 0) {
+      rest.push(buf, reader.push(buf, off, end), end)
     } else {
-      this.keep(buf, off, end)
-      const used = this.reader.push(this.kept, 0, this.keptBytes)
-      this.drop(used)
+      rest.push(buf, off, end)
+      rest.offer((held, from, to) => reader.push(held, from, to) - from)
     }
-    if (!this.reader.done || !this.takeSignature()) return false
-    this.reader.finish(0)
+    if (!reader.done || !this.takeSignature()) return false
+    reader.finish(0)
     this.state.tree.finishLoad()
     this.state.quotas.rebuild()
     this.state.zxidLast = this.zxid
@@ -113,38 +112,20 @@ export class SnapshotReceiver {
     return true
   }
 
-  /** The bytes behind the snapshot, owned by the caller. */
-  rest(): Uint8Array {
-    return this.kept.slice(0, this.keptBytes)
-  }
-
   private takeSignature(): boolean {
     const bytes = 4 + SIGNATURE.length
-    if (this.keptBytes < bytes) return false
+    if (this.rest.length < bytes) return false
     const expected = new Output(bytes)
     expected.buffer(SIGNATURE)
-    for (let i = 0; i < bytes; i++) {
-      if (this.kept[i] !== expected.buf[i]) throw new ProtocolError('the snapshot does not end in its signature', i)
-    }
-    this.drop(bytes)
+    this.rest.offer((held, from) => {
+      for (let i = 0; i < bytes; i++) {
+        if (held[from + i] !== expected.buf[i]) {
+          throw new ProtocolError('the snapshot does not end in its signature', i)
+        }
+      }
+      return bytes
+    })
     return true
-  }
-
-  private keep(buf: Uint8Array, off: number, end: number): void {
-    const bytes = end - off
-    if (bytes === 0) return
-    if (this.keptBytes + bytes > this.kept.length) {
-      const bigger = new Uint8Array(2 * (this.keptBytes + bytes))
-      bigger.set(this.kept.subarray(0, this.keptBytes))
-      this.kept = bigger
-    }
-    this.kept.set(buf.subarray(off, end), this.keptBytes)
-    this.keptBytes += bytes
-  }
-
-  private drop(bytes: number): void {
-    this.kept.copyWithin(0, bytes, this.keptBytes)
-    this.keptBytes -= bytes
   }
 }
 

@@ -308,7 +308,7 @@ function permNames(perms: number): string {
 
 function startReport(recovered: Recovered, dry: DryDisk): StartReport {
   const { state } = recovered
-  const verb = { make: 'write', cut: 'cut', remove: 'remove' } as const
+  const verb = { make: 'write', cut: 'cut', move: 'move', remove: 'remove' } as const
   return {
     zxidLast: recovered.zxidLast,
     snapshotZxid: recovered.snapshotZxid,

@@ -15,7 +15,7 @@ const FIRST_HANDLE = -2
 
 export class DryDisk implements Disk {
   /** What would have been done, in the order it would have happened. */
-  readonly changes: { what: 'make' | 'cut' | 'remove'; path: string; bytes: number }[]
+  readonly changes: { what: 'make' | 'cut' | 'move' | 'remove'; path: string; bytes: number }[]
   private readonly base: Disk
   private readonly removed: Set<string>
   private readonly made: Set<string>
@@ -85,10 +85,13 @@ export class DryDisk implements Disk {
   }
 
   rename(from: string, to: string, done: Done): void {
-    this.made.delete(from)
+    if (this.made.delete(from)) this.changes.push({ what: 'make', path: to, bytes: 0 })
+    else {
+      this.removed.add(from)
+      this.changes.push({ what: 'move', path: `${from} to ${to}`, bytes: 0 })
+    }
     this.made.add(to)
     this.removed.delete(to)
-    this.changes.push({ what: 'make', path: to, bytes: 0 })
     done(null)
   }
 

@@ -11,6 +11,7 @@
  *     may too, since Java leaves such ends: then the next file has to go on without a hole.
  *   - An empty last log is dropped. Damage anywhere in what is read refuses the start, with file, offset and zxid.
  *   - Logs without a snapshot refuse it too, unless the operator says that the empty tree is where they begin.
+ *   - A folder whose history was set aside (repair.ts) has none, whatever an empty folder means elsewhere.
  * Files change only at the end, when all is known to be good. What was replayed is synced before anyone relies on it:
  * a killed server may have left records that only the kernel's memory holds.
  * Java: FileTxnSnapLog.restore, FileSnap.deserialize, ZKDatabase.addCommittedProposal (the contiguity rule).
@@ -25,6 +26,7 @@ import { type FileSnapshotOptions, FileSnapshotStore, removePartialSnapshots, SN
 import { cutFile, damageError, ENTRY_LENGTH_MAX, listLogs, scanLog } from './logdir.ts'
 import { LOG_HEADER_BYTES, type LogTail } from './logfile.ts'
 import { firstLogFor, type LogName, type SnapshotName, snapshotNames, TORN_PREFIX, VERSION_DIR } from './names.ts'
+import { type Folders, MARK_NAME, moveAside, readMark } from './repair.ts'
 import { isCutShort, readSnapshot } from './snapfile.ts'
 import { loadInto, type SnapshotSummary } from './snapshot.ts'
 
@@ -45,6 +47,8 @@ export interface RecoverOptions {
   trustFuzzy: boolean
   /** Longest log entry, and longest string in a snapshot: jute.maxbuffer plus jute.maxbuffer.extrasize. */
   lengthMax: number
+  /** A leader can send everything: then a folder whose history was set aside is one to begin from, without a vote. */
+  resync: boolean
   /** How to write the first snapshot of an empty database. */
   snapshot: FileSnapshotOptions
   /** Sees every transaction as it is replayed; bytes are borrowed. */
@@ -56,6 +60,7 @@ export const RECOVER_DEFAULTS: RecoverOptions = {
   dbAutocreate: true,
   dirAutocreate: true,
   trustFuzzy: false,
+  resync: false,
   lengthMax: ENTRY_LENGTH_MAX,
   snapshot: SNAPSHOT_DEFAULTS,
 }
@@ -63,6 +68,7 @@ export const RECOVER_DEFAULTS: RecoverOptions = {
 export type RecoverEventKind =
   | 'emptyDatabase'
   | 'emptyLogDropped'
+  | 'historyAside'
   | 'logOverlap'
   | 'partialSnapshotRemoved'
   | 'snapshotLoaded'
@@ -74,6 +80,8 @@ export type RecoverEventKind =
 export interface RecoverEvent {
   kind: RecoverEventKind
   file: string
+  /** Where in the file, if that says anything. */
+  offset: number | null
   message: string
 }
 
@@ -130,10 +138,16 @@ export async function recover(
 ): Promise<Recovered> {
   const { snapDir, logDir } = await prepareFolders(disk, dirs, options.dirAutocreate)
   try {
-    const trustEmptyDb = (await takeInitializeMarker(disk, dirs)) || options.dbAutocreate
+    const aside = await historyAside(disk, { snapDir, logDir }, options, report)
+    const trustEmptyDb = !aside && ((await takeInitializeMarker(disk, dirs)) || options.dbAutocreate)
     for (const name of await removePartialSnapshots(disk, snapDir)) {
       const file = join(snapDir, name)
-      report({ kind: 'partialSnapshotRemoved', file, message: `removed a snapshot that never ended: ${file}` })
+      report({
+        kind: 'partialSnapshotRemoved',
+        file,
+        offset: null,
+        message: `removed a snapshot that never ended: ${file}`,
+      })
     }
     return await new Recovery(disk, snapDir, logDir, makeState, options, report).run(trustEmptyDb)
   } catch (err) {
@@ -164,6 +178,27 @@ async function ensureDirs(disk: Disk, snapDir: string, logDir: string, dirAutocr
   if (snapshots.some((name) => name.startsWith('log.'))) {
     throw new StorageError('dataDir holds transaction logs: check dataDir and dataLogDir', snapDir)
   }
+}
+
+/** Finishes what a repair has begun; false where there was none. */
+async function historyAside(
+  disk: Disk,
+  folders: Folders,
+  { resync }: RecoverOptions,
+  report: Report,
+): Promise<boolean> {
+  const mark = await readMark(disk, folders.snapDir)
+  if (mark === null) return false
+  const file = join(folders.snapDir, MARK_NAME)
+  if (mark.keep !== null) throw new StorageError('a repair has not ended here: run zoowarden repair again', file)
+  if (!resync) {
+    const text = `the history was set aside into ${mark.aside}, and only a leader can send another: start it as a member`
+    throw new StorageError(text, file)
+  }
+  await moveAside(disk, folders, mark)
+  const message = `the history was set aside into ${join(folders.snapDir, mark.aside)}: this server does not vote until a leader has sent it everything`
+  report({ kind: 'historyAside', file, offset: null, message })
+  return true
 }
 
 /** The operator's word that an empty database is meant to be one; valid once. */
@@ -216,7 +251,8 @@ class Recovery {
       } catch (err) {
         if (!(err instanceof StorageError)) throw err
         rejected.push(err)
-        this.report({ kind: 'snapshotRejected', file: err.file ?? snapshot.name, message: err.message })
+        const file = err.file ?? snapshot.name
+        this.report({ kind: 'snapshotRejected', file, offset: err.offset, message: err.message })
         // A snapshot that its writer did not finish proves nothing; one that rotted does.
         if (!isCutShort(err)) zxidNeeded = Math.max(zxidNeeded, snapshot.zxid)
         continue
@@ -225,7 +261,8 @@ class Recovery {
       const uncovered = this.uncovered(snapshot, summary, replay.zxidLast)
       if (uncovered !== null) {
         rejected.push(uncovered)
-        this.report({ kind: 'snapshotUncovered', file: uncovered.file ?? snapshot.name, message: uncovered.message })
+        const file = uncovered.file ?? snapshot.name
+        this.report({ kind: 'snapshotUncovered', file, offset: null, message: uncovered.message })
         continue
       }
       this.checkReach(zxidNeeded, replay.zxidLast, rejected)
@@ -243,7 +280,12 @@ class Recovery {
     if (summary.digest !== null) state.awaitDigest(summary.digest.zxid, summary.digest.hi, summary.digest.lo)
     const file = join(this.snapDir, snapshot.name)
     const ms = Math.round(this.disk.nowMs() - startMs)
-    this.report({ kind: 'snapshotLoaded', file, message: `${summary.nodeCount} znodes from ${file} in ${ms} ms` })
+    this.report({
+      kind: 'snapshotLoaded',
+      file,
+      offset: null,
+      message: `${summary.nodeCount} znodes from ${file} in ${ms} ms`,
+    })
     return summary
   }
 
@@ -291,7 +333,12 @@ class Recovery {
       return true
     })
     if (overlapping > 0) {
-      this.report({ kind: 'logOverlap', file: path, message: `${overlapping} transactions in ${path} came again` })
+      this.report({
+        kind: 'logOverlap',
+        file: path,
+        offset: null,
+        message: `${overlapping} transactions in ${path} came again`,
+      })
     }
     if (tail === null) throw new StorageError('reading stopped early', path)
     return tail
@@ -336,7 +383,7 @@ class Recovery {
     const message = trustEmptyDb
       ? `${this.snapDir} is empty: a new database begins`
       : `${this.snapDir} is unexpectedly empty: this server does not vote until a leader has brought it up to date`
-    this.report({ kind: 'emptyDatabase', file: this.snapDir, message })
+    this.report({ kind: 'emptyDatabase', file: this.snapDir, offset: null, message })
     if (trustEmptyDb) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
     return { state, zxidLast: state.zxidLast, snapshotZxid: state.zxidLast, txnsReplayed: 0, tornTail: null }
   }
@@ -369,7 +416,7 @@ class Recovery {
       torn = { file: path, offset: tail.offset, bytes, savedAs }
       const zxid = tail.zxidLast < 0 ? 'its beginning' : `zxid 0x${zxidHex(tail.zxidLast)}`
       const message = `${path}: ${tail.reason}; ${bytes} bytes behind ${zxid} cut, a copy is in ${savedAs}`
-      this.report({ kind: 'tornTail', file: path, message })
+      this.report({ kind: 'tornTail', file: path, offset: tail.offset, message })
     }
     if (tail.zxidLast < 0) {
       await this.drop(path)
@@ -395,7 +442,12 @@ class Recovery {
   private async drop(path: string): Promise<void> {
     await removeIfThere(this.disk, path)
     await laterDone((done) => this.disk.syncDir(this.logDir, done))
-    this.report({ kind: 'emptyLogDropped', file: path, message: `removed a transaction log without a record: ${path}` })
+    this.report({
+      kind: 'emptyLogDropped',
+      file: path,
+      offset: null,
+      message: `removed a transaction log without a record: ${path}`,
+    })
   }
 
   private async syncFile(path: string): Promise<void> {

@@ -285,7 +285,9 @@ export class Learner implements RoleCore, Upstream {
   private sendAckEpoch(): void {
     this.state = 'op'
     const { needTree, log } = this.host
-    this.bare = needTree && this.promise === -1
+    // Who has nothing proves nothing by its epoch: it would hold up a leader whom it could not help.
+    if (log.zxidLogged === NO_HISTORY) this.promise = -1
+    this.bare = this.promise === -1 && (needTree || log.zxidLogged === NO_HISTORY)
     this.send(Packet.ackEpoch, this.bare ? NO_HISTORY : log.zxidLogged, writeAckEpoch(this.promise))
     this.listen()
   }

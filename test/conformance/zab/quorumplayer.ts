@@ -157,7 +157,11 @@ export class Member extends Lone {
     if (receiver === undefined) return this.peer.onBytes(link, bytes, 0, bytes.length)
     this.snapshots.set(link, Buffer.concat([this.snapshots.get(link)!, bytes]))
     if (receiver.push(bytes, 0, bytes.length)) {
-      const rest = Buffer.from(receiver.rest())
+      let rest = Buffer.alloc(0)
+      receiver.rest.offer((held, from, to) => {
+        rest = Buffer.from(held.subarray(from, to))
+        return 0
+      })
       const all = this.snapshots.get(link)!
       this.receivers.delete(link)
       Object.assign(this.disk, { log: [], zxidLogged: receiver.zxid })
