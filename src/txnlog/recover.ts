@@ -13,7 +13,8 @@
  *   - Logs without a snapshot refuse it too, unless the operator says that the empty tree is where they begin.
  *   - A folder whose history was set aside (repair.ts) has none, whatever an empty folder means elsewhere.
  * Files change only at the end, when all is known to be good. What was replayed is synced before anyone relies on it:
- * a killed server may have left records that only the kernel's memory holds.
+ * a killed server may have left records that only the kernel's memory holds. The end of the log is written again for
+ * that: where a sync has failed, the kernel takes for stored what never was, and would sync nothing.
  * Java: FileTxnSnapLog.restore, FileSnap.deserialize, ZKDatabase.addCommittedProposal (the contiguity rule).
  */
 
@@ -24,7 +25,7 @@ import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, type DiskFile, errorCode, later, laterDone, removeIfThere, writeSmallFile } from './disk.ts'
 import { type FileSnapshotOptions, FileSnapshotStore, removePartialSnapshots, SNAPSHOT_DEFAULTS } from './filestore.ts'
 import { cutFile, damageError, ENTRY_LENGTH_MAX, listLogs, scanLog } from './logdir.ts'
-import { LOG_HEADER_BYTES, type LogTail } from './logfile.ts'
+import { GROUP_BYTES_MAX, LOG_HEADER_BYTES, type LogTail, RECORD_OVERHEAD_BYTES } from './logfile.ts'
 import { firstLogFor, type LogName, type SnapshotName, snapshotNames, TORN_PREFIX, VERSION_DIR } from './names.ts'
 import { type Folders, MARK_NAME, moveAside, readMark } from './repair.ts'
 import { isCutShort, readSnapshot } from './snapfile.ts'
@@ -423,7 +424,7 @@ class Recovery {
       return torn
     }
     if (torn !== null) await cutFile(this.disk, path, tail.offset)
-    else await this.syncFile(path)
+    await this.storeAgain(path, tail.offset)
     await laterDone((done) => this.disk.syncDir(this.logDir, done))
     return torn
   }
@@ -448,6 +449,20 @@ class Recovery {
       offset: null,
       message: `removed a transaction log without a record: ${path}`,
     })
+  }
+
+  /** Makes a log durable up to `end`, even if the sync of its last write has failed: no file gets another one after that. */
+  private async storeAgain(path: string, end: number): Promise<void> {
+    const from = Math.max(0, end - GROUP_BYTES_MAX - this.options.lengthMax - RECORD_OVERHEAD_BYTES - LOG_HEADER_BYTES)
+    const bytes = new Uint8Array(end - from)
+    const file = await later<DiskFile>((got) => this.disk.open(path, 'r+', got))
+    try {
+      await later<number>((got) => this.disk.read(file, from, bytes, 0, bytes.length, got))
+      await laterDone((done) => this.disk.write(file, from, [bytes], done))
+      await laterDone((done) => this.disk.sync(file, done))
+    } finally {
+      await laterDone((done) => this.disk.close(file, done))
+    }
   }
 
   private async syncFile(path: string): Promise<void> {

@@ -1,4 +1,7 @@
-/** Bytes of a file of some length. What was never written is zero and takes no memory. */
+/**
+ * Bytes of a file of some length. What was never written is zero and takes no memory; copies share their bytes until one
+ * of them is written to.
+ */
 
 export class Content {
   /** Behind `length` it is zero; it may be shorter than `length`. */
@@ -6,20 +9,18 @@ export class Content {
   length: number
   /** Where the last byte ends that was written: what the file takes of the disk's room. */
   used: number
+  private shared: boolean
 
   constructor() {
     this.bytes = new Uint8Array(0)
     this.length = 0
     this.used = 0
+    this.shared = false
   }
 
   write(pos: number, from: Uint8Array): void {
     const end = pos + from.length
-    if (end > this.bytes.length) {
-      const bigger = new Uint8Array(Math.max(end, Math.min(2 * this.bytes.length, end + 65_536)))
-      bigger.set(this.bytes.subarray(0, this.used))
-      this.bytes = bigger
-    }
+    if (this.shared || end > this.bytes.length) this.own(Math.max(end, this.used))
     this.bytes.set(from, pos)
     this.used = Math.max(this.used, end)
     this.length = Math.max(this.length, end)
@@ -27,6 +28,7 @@ export class Content {
 
   resize(length: number): void {
     if (length < this.used) {
+      if (this.shared) this.own(this.used)
       this.bytes.fill(0, length, this.used)
       this.used = length
     }
@@ -52,9 +54,20 @@ export class Content {
 
   copy(): Content {
     const copy = new Content()
-    copy.bytes = this.bytes.slice(0, this.used)
+    copy.bytes = this.bytes
+    copy.shared = true
+    this.shared = true
     copy.length = this.length
     copy.used = this.used
     return copy
+  }
+
+  /** Bytes that nobody else writes to, with room for so many. */
+  private own(bytesMin: number): void {
+    const room = Math.max(bytesMin, Math.min(2 * this.used, bytesMin + 65_536))
+    const bytes = new Uint8Array(room)
+    bytes.set(this.bytes.subarray(0, this.used))
+    this.bytes = bytes
+    this.shared = false
   }
 }

@@ -131,8 +131,9 @@ export class DiskPort implements Disk {
   write(file: DiskFile, pos: number, parts: Uint8Array[], done: Done): void {
     const { id, path, synced } = this.files.get(file)!
     const written: Done = synced ? (err) => (err === null ? this.sync(file, done) : done(err)) : done
+    // A copy: their owner may use the parts again once the call has been answered, and others may run it later.
+    const bytes = Buffer.concat(parts)
     this.call('write', path, forget(written), (on, share) => {
-      const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
       if (!on.write(id, pos, bytes.subarray(0, Math.floor(share * bytes.length)))) throw systemError('ENOSPC', path)
     })
   }

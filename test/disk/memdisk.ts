@@ -7,7 +7,7 @@
 
 import { join } from 'node:path'
 import type { Disk } from '../../src/txnlog/disk.ts'
-import { type Call, DiskPort, type Fault, runSome } from './diskport.ts'
+import { type Call, DiskPort, type Fault } from './diskport.ts'
 import { Platter } from './platter.ts'
 import { type Survival, some } from './survival.ts'
 
@@ -18,8 +18,8 @@ export class MemDisk extends DiskPort implements Disk {
   readonly trace: string[]
   /** Says which call fails with which error. */
   fault: Fault
-  /** Awaited ahead of each call, if set: the process stands still meanwhile. */
-  before: ((call: Call) => Promise<void> | null) | null
+  /** Sees each call just before it happens. */
+  onCall: (call: Call) => void
   /** Resolves at the crash. */
   readonly whenCrashed: Promise<'crashed'>
   readonly kept: Platter
@@ -29,13 +29,7 @@ export class MemDisk extends DiskPort implements Disk {
 
   constructor(kept = new Platter()) {
     super(kept, {
-      later: (call, happen) => {
-        setImmediate(() => {
-          const wait = this.before?.(call) ?? null
-          if (wait === null) happen()
-          else void wait.then(happen)
-        })
-      },
+      later: (_call, happen) => setImmediate(happen),
       answer: (run) => run(),
       nowMs: () => this.clockMs++,
       fault: (call) => this.happens(call),
@@ -43,7 +37,7 @@ export class MemDisk extends DiskPort implements Disk {
     this.steps = 0
     this.trace = []
     this.fault = () => null
-    this.before = null
+    this.onCall = () => {}
     this.kept = kept
     this.stepsLeft = Number.POSITIVE_INFINITY
     this.tellCrashed = () => {}
@@ -74,6 +68,7 @@ export class MemDisk extends DiskPort implements Disk {
       this.crash()
       return null
     }
+    this.onCall(call)
     this.steps++
     this.trace.push(`${call.step} ${call.path.slice(call.path.lastIndexOf('/') + 1)}`)
     return this.fault(call.step, call.path)
@@ -88,14 +83,6 @@ export class MemDisk extends DiskPort implements Disk {
   afterPowerLoss(survival: Survival | (() => number)): MemDisk {
     const left = this.kept.copy()
     left.losePower(typeof survival === 'function' ? some(survival) : survival)
-    return new MemDisk(left)
-  }
-
-  /** The disk after an end at this moment; of each call under way the share that `happens` says is done. */
-  afterEnd(happens: (call: Call) => number | null, survival: Survival | 'kill'): MemDisk {
-    const left = this.kept.copy()
-    runSome(left, this.underWay, happens)
-    if (survival !== 'kill') left.losePower(survival)
     return new MemDisk(left)
   }
 

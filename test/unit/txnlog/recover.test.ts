@@ -2,11 +2,13 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { StorageError } from '../../../src/jute/errors.ts'
 import { makeZxid } from '../../../src/jute/zxid.ts'
+import { type DiskFile, later, laterDone } from '../../../src/txnlog/disk.ts'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../../src/txnlog/filestore.ts'
 import { ENTRY_LENGTH_MAX, LogCursor } from '../../../src/txnlog/logdir.ts'
 import { COMPRESSIONS, type SnapshotName, snapshotNames } from '../../../src/txnlog/names.ts'
 import { readSnapshot } from '../../../src/txnlog/snapfile.ts'
 import { loadInto, loadNowhere } from '../../../src/txnlog/snapshot.ts'
+import { NOTHING } from '../../disk/survival.ts'
 import { logFileOf } from './entries.ts'
 import { MemDisk, pathIn, systemError } from './memdisk.ts'
 import {
@@ -189,6 +191,22 @@ describe('recovery: logs', () => {
     expect(disk.trace).toContain('sync log.1')
     expect(disk.trace).toContain('sync snapshot.0')
     expect(disk.trace.at(-1)).toBe('syncDir version-2')
+  })
+
+  it('D2: what only the memory of the kernel has since a sync failed is stored by the next start', async () => {
+    for (const torn of [0, 20]) {
+      const disk = await small()
+      const file = await later<DiskFile>((got) => disk.create(at('log.5'), got))
+      const bytes = logFileOf(txns(5, 40))
+      await laterDone((done) => disk.write(file, 0, [bytes.subarray(0, bytes.length - torn)], done))
+      await laterDone((done) => disk.syncDir(VERSION_2, done))
+      disk.fault = (step) => (step === 'sync' ? 'EIO' : null)
+      await expect(laterDone((done) => disk.sync(file, done))).rejects.toThrow(/EIO/)
+      const next = disk.afterKill()
+      const { zxidLast } = await recoverOn(next)
+      expect(zxidLast).toBe(torn === 0 ? 44 : 43)
+      expect((await recoverOn(next.afterPowerLoss(NOTHING))).zxidLast).toBe(zxidLast)
+    }
   })
 
   it('a log written while it is read is read up to the durable zxid', async () => {

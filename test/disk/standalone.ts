@@ -1,0 +1,151 @@
+/**
+ * The storage of a server that runs alone, over several lives on one disk: transactions in groups, logs that roll,
+ * snapshots, purges, snapshots that rot, a sync that fails, a full disk; each life ends in another way.
+ */
+
+import { join } from 'node:path'
+import { type Config, parseConfig } from '../../src/server/config.ts'
+import { Metrics } from '../../src/server/metrics.ts'
+import { makeState, Relay, recoverOptions, snapshotOptions } from '../../src/server/parts.ts'
+import { Storage } from '../../src/server/storage.ts'
+import { FileSnapshotStore } from '../../src/txnlog/filestore.ts'
+import { snapshotNames, VERSION_DIR } from '../../src/txnlog/names.ts'
+import { purge } from '../../src/txnlog/purge.ts'
+import { type Recovered, recover } from '../../src/txnlog/recover.ts'
+import type { Random } from '../simulation/random.ts'
+import { digestOf } from '../unit/txnlog/states.ts'
+import { checkHistory, type Expected, History } from './history.ts'
+import type { MemDisk } from './memdisk.ts'
+import { Recording } from './recording.ts'
+import { some } from './survival.ts'
+
+const DATA_DIR = '/data'
+const FOLDER = join(DATA_DIR, VERSION_DIR)
+const CONFIG: Config = {
+  ...parseConfig(`dataDir=${DATA_DIR}\nclientPort=2181\npreAllocSize=8\n`, '/zoo.cfg', new Map(), () => null).config,
+  snapCount: 16,
+}
+
+type Ending = 'stopped' | 'killed' | 'power' | 'a sync fails' | 'full'
+
+/** The ways in which lives end, and what happens to the newest snapshots in the middle of one. */
+const LIVES: readonly { readonly ending: Ending; readonly rots: boolean }[] = [
+  { ending: 'power', rots: false },
+  { ending: 'killed', rots: false },
+  { ending: 'stopped', rots: true },
+  { ending: 'a sync fails', rots: false },
+  { ending: 'killed', rots: false },
+  { ending: 'full', rots: false },
+  { ending: 'power', rots: false },
+]
+
+export async function recordStandalone(empty: MemDisk, turns: number, random: Random): Promise<Recording> {
+  const history = new History()
+  const recording = new Recording(() => history.expected())
+  let disk = empty
+  for (const [index, { ending, rots }] of LIVES.entries()) {
+    recording.follow(disk, `alone, life ${index + 1}`)
+    const recovered = await start(disk)
+    history.recovered(recovered.zxidLast)
+    await serve(disk, recovered, history, { turns, ending, rots }, random)
+    disk.end((call) => (ending === 'stopped' ? null : call.step === 'write' ? random.next() : null))
+    disk = ending === 'power' ? disk.afterPowerLoss(some(() => random.next())) : disk.afterKill()
+  }
+  return recording
+}
+
+/** A start finds what it has to, and the server goes on with it. */
+export async function checkStandalone(disk: MemDisk, expected: Expected): Promise<void> {
+  const { zxidLast, state } = await start(disk)
+  checkHistory(expected, zxidLast, digestOf(state))
+}
+
+/** The server goes on from here, and what it then acknowledges is kept. */
+export async function goOnStandalone(disk: MemDisk, random: Random): Promise<void> {
+  const before = await start(disk.afterKill())
+  const history = new History(before.state, before.zxidLast)
+  await serve(disk, await start(disk), history, { turns: 2, ending: 'stopped', rots: false }, random)
+  await checkStandalone(disk.afterPowerLoss(some(() => random.next())), history.expected())
+}
+
+function start(disk: MemDisk): Promise<Recovered> {
+  const relay = new Relay(() => {
+    throw new Error('digest mismatch')
+  })
+  return recover(
+    disk,
+    CONFIG,
+    () => makeState(CONFIG, relay, 1),
+    recoverOptions(CONFIG),
+    () => {},
+  )
+}
+
+interface Plan {
+  readonly turns: number
+  readonly ending: Ending
+  readonly rots: boolean
+}
+
+async function serve(
+  disk: MemDisk,
+  { state, txnsReplayed }: Recovered,
+  history: History,
+  { turns, ending, rots }: Plan,
+  random: Random,
+): Promise<void> {
+  const failures: Error[] = []
+  const store = new FileSnapshotStore(disk, FOLDER, snapshotOptions(CONFIG))
+  const storage = new Storage(disk, FOLDER, store, state, txnsReplayed, CONFIG, new Metrics(() => 0), {
+    deliver: (zxid, buf, off, end) => {
+      state.apply(buf, off, end)
+      history.acknowledge(zxid)
+    },
+    failed: (err) => failures.push(err),
+    random: () => random.next(),
+    info: () => {},
+    warn: (message, { err }) => {
+      if (err !== undefined && ending !== 'full') throw new Error(message, { cause: err })
+    },
+  })
+  const settled = (): boolean => failures.length > 0 || history.acknowledged === history.zxidLast
+  for (let turn = 1; turn <= turns && failures.length === 0; turn++) {
+    for (let count = random.between(1, 4); count > 0; count--) {
+      const zxid = history.zxidLast + 1
+      const txn = history.next(zxid, random)
+      storage.propose(zxid, txn, 0, txn.length)
+    }
+    storage.flush()
+    if (random.chance(0.6)) await until(settled)
+    else await until(() => true)
+    if (rots && turn === Math.ceil(turns / 2)) rot(disk)
+    if (turn % 9 === 0) await purge(disk, CONFIG, CONFIG.snapRetainCount)
+    if (turn === turns - 3) breakDown(disk, ending)
+  }
+  if (ending === 'stopped') await storage.close()
+  if (ending === 'a sync fails' || ending === 'full') {
+    if (failures.length !== 1) throw new Error(`${ending}, and the log goes on`)
+    disk.kept.capacityBytes = Number.POSITIVE_INFINITY
+  }
+}
+
+/** The newest three snapshots have a bad bit each; an older one is good. */
+function rot(disk: MemDisk): void {
+  const snapshots = snapshotNames(disk.names(FOLDER))
+  if (snapshots.length < 4) throw new Error(`only ${snapshots.length} snapshots`)
+  for (const { name } of snapshots.slice(0, 3)) disk.kept.flip(join(FOLDER, name), 200, 3)
+}
+
+function breakDown(disk: MemDisk, ending: Ending): void {
+  if (ending === 'full') disk.kept.capacityBytes = disk.kept.usedBytes + 300
+  if (ending !== 'a sync fails') return
+  let left = 1
+  disk.fault = (step, path) => (step === 'sync' && path.includes('/log.') && left-- > 0 ? 'EIO' : null)
+}
+
+/** Lets the disk work until it is so, and once in any case. */
+async function until(goal: () => boolean): Promise<void> {
+  do {
+    await new Promise((resolve) => setImmediate(resolve))
+  } while (!goal())
+}
