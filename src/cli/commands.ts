@@ -7,6 +7,7 @@ import { askCommand } from './ask.ts'
 import { ensembleCommand } from './ensemble.ts'
 import { ephemeralCommand } from './ephemeral.ts'
 import { startCommand } from './start.ts'
+import { runTool } from './terminal.ts'
 import { withToolCommands } from './toolcommands.ts'
 import { versionText } from './version.ts'
 
@@ -75,6 +76,33 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
           .example('$0 ask srvr', 'version, latencies, mode of the server on localhost:2181'),
       async (args) => {
         exitCode = await askCommand(args.word, args.host, args.port)
+      },
+    )
+    .command(
+      'bench [servers..]',
+      'Measure a server, or two in turns',
+      (command) =>
+        command
+          .positional('servers', {
+            type: 'string',
+            array: true,
+            describe: 'connect strings of one or two servers or ensembles; none: a server started for this',
+          })
+          .option('cases', { type: 'string', describe: 'only those whose names match this expression' })
+          .option('rounds', { type: 'number', default: 3, describe: 'runs of each case; the table has their medians' })
+          .option('seconds', { type: 'number', default: 5, describe: 'measured in each run' })
+          .option('warmup', { type: 'number', default: 2, describe: 'seconds ahead of those' })
+          .option('keys', { type: 'number', default: 10_000, describe: 'znodes of 100 bytes to read and write' })
+          .option('dir', { type: 'string', describe: 'where a server started for this keeps its data' })
+          .option('json', { type: 'boolean', default: false, describe: 'figures instead of a table' })
+          .example('$0 bench', 'this server on this machine, every write synced')
+          .example('$0 bench --cases "^set" zk1:2181 zk2:2181', 'writes of two servers, side by side'),
+      async (args) => {
+        const { benchCommand } = await import('./bench/command.ts')
+        const { cases, rounds, seconds, warmup, keys, dir, json } = args
+        const servers = (args.servers ?? []).map(String)
+        const options = { servers, cases, rounds, seconds, warmupS: warmup, keys, dir, json }
+        exitCode = await runTool((terminal) => benchCommand(options, terminal))
       },
     )
     .command(

@@ -163,7 +163,7 @@ function serves(port: number): Promise<boolean> {
 }
 
 /** Ports that are free at this moment, all different: they are held until all are known. */
-async function freePorts(count: number): Promise<number[]> {
+export async function freePorts(count: number): Promise<number[]> {
   const probes = await Promise.all(
     Array.from({ length: count }, () => {
       const probe = createServer()
