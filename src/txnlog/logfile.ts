@@ -15,7 +15,7 @@
  *            acknowledged. A hole with more bytes behind it than one write has is damage.
  *   damage   anything else: bytes changed after they were written. A record with its end mark or later bytes in place
  *            and no empty sector is not a torn write, nor is one whose checksum fits a shorter entry than its length
- *            says.
+ *            says, or whose length reaches over a later record that is whole.
  *
  * Java (FileTxnLog.FileTxnIterator.next) tells fewer cases apart: a bad length that points behind the end of file or a
  * missing end mark ends the file silently there, also in the middle of acknowledged records.
@@ -38,6 +38,7 @@ export const ENTRY_ZXID_OFFSET = 12
 export const GROUP_BYTES_MAX = 1024 * 1024
 
 const END_MARK = 0x42
+const ADLER_MODULUS = 65521
 const PREFIX_BYTES = 12
 /** Disks store this much or nothing. */
 const SECTOR_BYTES = 512
@@ -261,9 +262,16 @@ export class LogScanner {
     if (length < 0) return tail('damage', `a record claims ${length} bytes`)
     const recordBytes = RECORD_OVERHEAD_BYTES + length
     if (length > 0 && used < recordBytes) {
-      return shorterEntryFits(held, used)
-        ? tail('damage', `a record's length (${length}) is wrong: its checksum fits a shorter entry`)
-        : tail('torn', 'a record is cut short')
+      if (shorterEntryFits(held, used)) {
+        return tail('damage', `a record's length (${length}) is wrong: its checksum fits a shorter entry`)
+      }
+      const zxid = zxidOfRecordWithin(held, used, this.zxidLast)
+      return zxid < 0
+        ? tail('torn', 'a record is cut short')
+        : tail(
+            'damage',
+            `a record's length (${length}) is wrong: behind its beginning zxid 0x${zxidHex(zxid)} is whole`,
+          )
     }
     if (this.holeFits(used) && hasEmptySector(held, this.heldBytes, this.offset, recordBytes)) {
       return tail('torn', 'sectors of a record were never written', true)
@@ -323,6 +331,39 @@ function shorterEntryFits(held: Uint8Array, used: number): boolean {
     if ((state | 0) === wanted) return true
   }
   return false
+}
+
+/**
+ * The zxid of a whole record, newer than `zxidLast`, that begins behind the start of the first one in held[0, used);
+ * -1 where there is none. Checksums come from sums over prefixes, so that the time stays the same whatever stands there.
+ */
+function zxidOfRecordWithin(held: Uint8Array, used: number, zxidLast: Zxid): Zxid {
+  const sums = new Uint32Array(used + 1)
+  const weighted = new Uint32Array(used + 1)
+  for (let i = 0; i < used; i++) {
+    sums[i + 1] = (sums[i]! + held[i]!) % ADLER_MODULUS
+    weighted[i + 1] = (weighted[i]! + (i % ADLER_MODULUS) * held[i]!) % ADLER_MODULUS
+  }
+  for (let at = 1; at + RECORD_OVERHEAD_BYTES + TXN_HEADER_BYTES <= used; at++) {
+    if (readInt(held, at) !== 0) continue
+    const length = readInt(held, at + 8)
+    const off = at + PREFIX_BYTES
+    const end = off + length
+    if (length < TXN_HEADER_BYTES || end >= used || held[end] !== END_MARK) continue
+    const sum = sums[end]! - sums[off]!
+    // Each byte counts as often as bytes come from it on: end - i times.
+    const twice = (end % ADLER_MODULUS) * sum - (weighted[end]! - weighted[off]!) + length
+    const low = modulo(sum + 1, ADLER_MODULUS)
+    if (readInt(held, at + 4) !== ((modulo(twice, ADLER_MODULUS) << 16) | low)) continue
+    const zxid = zxidOfEntry(held, off)
+    if (zxid > zxidLast) return zxid
+  }
+  return -1
+}
+
+function modulo(value: number, by: number): number {
+  const rest = value % by
+  return rest < 0 ? rest + by : rest
 }
 
 /**

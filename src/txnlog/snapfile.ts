@@ -15,6 +15,8 @@ import type { SnapshotName } from './names.ts'
 import { CUT_SHORT, SnapshotReader, type SnapshotSummary, type SnapshotTarget } from './snapshot.ts'
 
 const CHUNK_BYTES = 1024 * 1024
+/** gzip makes a thousand bytes of one, and all that comes of a chunk is held at once. */
+const GZIP_CHUNK_BYTES = 64 * 1024
 
 export async function readSnapshot(
   disk: Disk,
@@ -80,7 +82,8 @@ async function readFile(
   let ahead: Promise<Uint8Array[] | null> = Promise.resolve(null)
   try {
     const size = await later<number>((got) => disk.size(file, got))
-    const chunkBytes = Math.min(CHUNK_BYTES, Math.max(size, 1))
+    const chunkBytesMax = snapshot.compression === 'gz' ? GZIP_CHUNK_BYTES : CHUNK_BYTES
+    const chunkBytes = Math.min(chunkBytesMax, Math.max(size, 1))
     chunks.push(new Uint8Array(chunkBytes), new Uint8Array(chunkBytes))
     ahead = next(0)
     for (let turn = 1; ; turn++) {

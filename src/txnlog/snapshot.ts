@@ -328,6 +328,8 @@ export class SnapshotReader {
         if (length === INCOMPLETE) return -1
         next += 4 + Math.max(0, length)
       }
+      // A request brought the list, so it is no longer than one; else a count gone wrong would gather the whole file.
+      if (next - at > 8 + this.lengthMax) this.fail(`an ACL of ${count} entries`, at - off)
       if (next > end) return -1
     }
     this.target.onAcl(longAt(buf, at), buf.subarray(at + 8, next))

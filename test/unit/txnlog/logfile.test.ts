@@ -140,6 +140,43 @@ describe('log file', () => {
     }
   })
 
+  it('D5: a length that reaches over a whole later record is damage, whatever else is wrong with that record', () => {
+    for (const paddingBytes of [0, 2000]) {
+      const bytes = logFileOf(three, paddingBytes)
+      bytes[starts[0]! + 9] = 0x10 // about a million
+      bytes[starts[0]! + 40]! ^= 1 // so that its checksum fits no shorter entry either
+      const { tail } = scan(bytes, 100)
+      expect(tail).toMatchObject({ kind: 'damage', offset: 16 })
+      expect(tail.reason).toContain('zxid 0x66 is whole')
+    }
+  })
+
+  it('C3: without a whole record in it, such a rest is torn, however much of it looks like one', () => {
+    const bytes = logFileOf(three)
+    bytes[starts[2]! + 9] = 0x10
+    bytes[starts[2]! + 40]! ^= 1
+    expect(scan(bytes).tail).toMatchObject({ kind: 'torn', offset: starts[2] })
+    // What a client stored may look like a record: one of an older zxid proves nothing.
+    const later = logFileOf([entry(101, 60), ...three.slice(1)].concat(entry(90, 50)))
+    later[starts[2]! + 9] = 0x10
+    later[starts[2]! + 40]! ^= 1
+    expect(scan(later).tail).toMatchObject({ kind: 'torn', offset: starts[2] })
+  })
+
+  it('D5: the search for a whole record takes its time only once', () => {
+    const lengths = new Uint8Array(LENGTH_MAX)
+    for (let at = 0; at + 16 < lengths.length; at += 16)
+      lengths.set([0, 0, 0, 0, 1, 2, 3, 4, 0, 15, 0, 0, 0, 0, 0, 0x42], at)
+    const bytes = new Uint8Array(16 + lengths.length - 100)
+    bytes.set(logFileOf([]))
+    bytes.set(lengths.subarray(0, bytes.length - 16), 16)
+    bytes.set([0, 0, 0, 0, 1, 1, 1, 1, 0, 0x1f, 0xff, 0xf0], 16)
+    bytes.fill(0x42, 28, 16 + 512)
+    const startMs = performance.now()
+    expect(scan(bytes).tail.kind).toBe('torn')
+    expect(performance.now() - startMs).toBeLessThan(5000)
+  })
+
   it('a bit flipped in magic or version is damage; the database id is free', () => {
     for (let at = 0; at < 16; at++) {
       const bytes = file.slice()

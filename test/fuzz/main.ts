@@ -1,0 +1,117 @@
+/**
+ * Damaged files: starts, tools and restores on seeded mutations of logs, snapshots, epoch files, configurations and
+ * backups. What must come of it is in judge.ts.
+ *
+ *   npm run test:fuzz -- [--kind log|snapshot|epoch|config|tools|archive,...] [--count N] [--seed S] [--seconds T]
+ *
+ * Each kind gets N cases, with the seeds S, S + 1, ...; with --seconds all kinds share that time. A failure prints its
+ * seed and keeps the case as a file, which moves to test/fuzz/corpus once it is mended. Exit code 1 if there was any.
+ */
+
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { Worker } from 'node:worker_threads'
+import { shrinkPages } from '../simulation/patches.ts'
+import type { Kind } from './cases.ts'
+import type { Failure, RunOptions, RunResult } from './run.ts'
+
+const ALL = 'log,snapshot,epoch,config,tools,archive'
+const { values } = parseArgs({
+  options: {
+    kind: { type: 'string', default: ALL },
+    count: { type: 'string', default: '1000' },
+    seed: { type: 'string', default: '1' },
+    seconds: { type: 'string', default: '0' },
+  },
+})
+
+/** A case that takes longer hangs; it takes milliseconds. */
+const HANG_MS = 30_000
+/** Of one thread's heap; buffers are counted by each case. */
+const HEAP_MB_MAX = 256
+
+/** The compiled copy: this file is compiled to <root>/test/fuzz/main.js, <root> being .build. */
+const built = resolve(fileURLToPath(import.meta.url), '../../..')
+const fixtures = resolve(built, '../../conformance/fixtures/disk')
+shrinkPages(built)
+
+const kinds = values.kind.split(',') as Kind[]
+let failed = 0
+for (const kind of kinds) {
+  const seconds = Number(values.seconds) / kinds.length
+  const options: RunOptions = {
+    kind,
+    seed: Number(values.seed),
+    count: seconds > 0 ? Number.MAX_SAFE_INTEGER : Number(values.count),
+    limitMs: seconds * 1000,
+    fixtures,
+  }
+  const startMs = performance.now()
+  const result = await watched(options)
+  failed += result.failures.length
+  for (const failure of result.failures) await report(kind, failure)
+  const counts = Object.entries(result.counts).map(([outcome, count]) => `${count} ${outcome}`)
+  const took = `slowest ${Math.round(result.slowestMs)} ms, most ${(result.mostBytes / 2 ** 20).toFixed(1)} MiB`
+  const s = ((performance.now() - startMs) / 1000).toFixed(0)
+  print(`${kind}: ${result.cases} cases from seed ${values.seed}: ${counts.join(', ')}; ${took}; ${s} s`)
+}
+print(failed === 0 ? 'passed' : `${failed} failed`)
+process.exit(failed === 0 ? 0 : 1)
+
+/** Runs in a worker; a hang, an end without an answer, and heap that runs out are failures of the case in hand. */
+async function watched(options: RunOptions): Promise<RunResult> {
+  const progress = new Int32Array(new SharedArrayBuffer(8))
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: { options, progress },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+  })
+  let last = 0
+  let lastMs = performance.now()
+  let result: RunResult | null = null
+  const problem = await new Promise<string>((done) => {
+    const timer = setInterval(() => {
+      const now = Atomics.load(progress, 1)
+      if (now !== last) {
+        last = now
+        lastMs = performance.now()
+      } else if (performance.now() - lastMs > HANG_MS) done(`no end within ${HANG_MS} ms`)
+    }, 500)
+    worker.on('message', (message: RunResult) => {
+      result = message
+    })
+    worker.on('error', (err) => done(`crash: ${err.stack ?? err}`))
+    worker.on('exit', () => done('the event loop ran dry: something was never answered'))
+    worker.on('exit', () => clearInterval(timer))
+  })
+  await worker.terminate()
+  if (result !== null) return result
+  if (Atomics.load(progress, 1) === 0) throw new Error(`before the first case: ${problem}`)
+  const seed = Atomics.load(progress, 0)
+  const { makeBases } = await import('./bases.ts')
+  const { makeArchive } = await import('./tools.ts')
+  const { caseOf } = await import('./cases.ts')
+  const bases = await makeBases(options.fixtures)
+  const each = caseOf(options.kind, seed, bases, await makeArchive(bases[0]!))
+  return {
+    cases: Atomics.load(progress, 1),
+    counts: {},
+    failures: [{ seed, problem, case: each }],
+    slowestMs: 0,
+    mostBytes: 0,
+  }
+}
+
+async function report(kind: Kind, { seed, problem, case: each }: Failure): Promise<void> {
+  const { caseText } = await import('./cases.ts')
+  const file = join(mkdtempSync(join(tmpdir(), 'zoowarden-fuzz-case-')), `${kind}-${seed}.json`)
+  writeFileSync(file, caseText(each))
+  print(`FAILED --kind ${kind} --seed ${seed} --count 1 (${each.base} ${each.file}: ${each.what}): ${problem}`)
+  print(`    kept in ${file}`)
+}
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
