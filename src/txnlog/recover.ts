@@ -314,6 +314,7 @@ class Recovery {
     const zxidFirst = replay.zxidLast
     const { tail } = await scanLog(this.disk, path, this.options.lengthMax, (zxid, buf, off, end, offset) => {
       const last = replay.zxidLast
+      if (zxid < 0) throw new StorageError('a record names no zxid that there is', path, offset)
       if (zxid <= last) {
         if (zxid > zxidFirst || replay.txns > 0) overlapping++
         return true
@@ -419,7 +420,7 @@ class Recovery {
       const message = `${path}: ${tail.reason}; ${bytes} bytes behind ${zxid} cut, a copy is in ${savedAs}`
       this.report({ kind: 'tornTail', file: path, offset: tail.offset, message })
     }
-    if (tail.zxidLast < 0) {
+    if (tail.offset <= LOG_HEADER_BYTES) {
       await this.drop(path)
       return torn
     }
