@@ -86,6 +86,8 @@ export class LearnerHandler {
   syncKind: 'diff' | 'snap' | null
   /** Everything up to here is on its disk. */
   zxidAcked: Zxid
+  /** It has moved, and the master does not know yet. */
+  private ackedMore: boolean
   /** The version of the newest configuration that it surely has in force. */
   versionInForce: Zxid
   /** It counts as a supporter until then. */
@@ -122,6 +124,7 @@ export class LearnerHandler {
     this.forwarding = false
     this.syncKind = null
     this.zxidAcked = 0
+    this.ackedMore = false
     this.versionInForce = -1
     this.leaseUntilMs = 0
     this.readDeadlineMs = links.nowMs() + links.initMs
@@ -152,9 +155,18 @@ export class LearnerHandler {
       const next = readPacket(buf, off, end, this.packet, lengthMax)
       if (next === -1) break
       off = next
+      if (this.ackedMore && this.packet.type !== Packet.ack) this.tellAcks()
       this.onPacket(this.packet)
     }
+    this.tellAcks()
     return off - start
+  }
+
+  /** A learner acknowledges one by one; the master counts once for all that came together. */
+  private tellAcks(): void {
+    if (!this.ackedMore) return
+    this.ackedMore = false
+    if (!this.closed) this.master.onAcks()
   }
 
   private heard(): void {
@@ -456,6 +468,6 @@ export class LearnerHandler {
       this.zxidUnacked = zxid < this.zxidProposed ? this.zxidProposed : 0
       this.unackedSinceMs = this.links.nowMs()
     }
-    this.master.onAcks()
+    this.ackedMore = true
   }
 }

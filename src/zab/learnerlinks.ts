@@ -117,11 +117,15 @@ export class LearnerLinks {
 
   /** To all participants, or to all observers, that are past their sync decision. */
   broadcast(observers: boolean, type: number, zxid: Zxid, data: Uint8Array | null): void {
-    this.scratch.clear()
-    writePacket(this.scratch, type, zxid, data)
-    const encoded = this.scratch.bytes()
+    let encoded: Uint8Array | null = null // most ensembles have no observer, and an INFORM holds all of a transaction
     for (const handler of this.handlers.values()) {
-      if (handler.forwarding && handler.observer === observers) handler.sendLive(type, zxid, data, encoded)
+      if (!handler.forwarding || handler.observer !== observers) continue
+      if (encoded === null) {
+        this.scratch.clear()
+        writePacket(this.scratch, type, zxid, data)
+        encoded = this.scratch.bytes()
+      }
+      handler.sendLive(type, zxid, data, encoded)
     }
   }
 
