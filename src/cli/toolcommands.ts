@@ -1,4 +1,4 @@
-/** The subcommands for files: logs, snapshots, cleanup, doctor, backup and restore. */
+/** The subcommands for files: logs, snapshots, cleanup, doctor, repair, backup and restore. */
 
 import type { Argv } from 'yargs'
 import { zxidHex } from '../jute/zxid.ts'
@@ -9,6 +9,7 @@ import { cleanup } from '../tools/cleanup.ts'
 import { diagnose, exitCodeOf, sizeText } from '../tools/doctor.ts'
 import { diagnosisJson, diagnosisText } from '../tools/doctortext.ts'
 import { chopLog, dumpLog, parseZxid, recoverLog } from '../tools/logtool.ts'
+import { adopt, repair } from '../tools/repair.ts'
 import { restore } from '../tools/restore.ts'
 import { compareSnapshots } from '../tools/snapshotcompare.ts'
 import { showSnapshot, snapshotJson, snapshotSummary } from '../tools/snapshotshow.ts'
@@ -131,6 +132,29 @@ export function withToolCommands<T>(parser: Argv<T>, env: Environment, ended: (e
           const diagnosis = await diagnose(disk, toolTarget(args.place, args.logDir, env), terminal)
           terminal.out(args.json ? diagnosisJson(diagnosis) : diagnosisText(diagnosis))
           return exitCodeOf(diagnosis)
+        }),
+    )
+    .command(
+      'repair <place>',
+      'Set a damaged history aside, so that the leader sends another; nothing is removed',
+      (command) =>
+        command
+          .positional('place', PLACE)
+          .option('log-dir', LOG_DIR)
+          .option('dry-run', { type: 'boolean', default: false, describe: 'only say what would be done' })
+          .option('force', { type: 'boolean', default: false, describe: 'also where a server would start' })
+          .option('keep', { type: 'string', describe: 'a server that runs alone: keep up to this zxid, or "longest"' })
+          .option('adopt', { type: 'boolean', default: false, describe: 'the data is right, its identity is not' })
+          .conflicts('adopt', ['keep', 'force'])
+          .example('$0 repair conf/zoo.cfg', 'a member, which then takes everything from its leader')
+          .example('$0 repair --keep longest conf/zoo.cfg', 'a server that runs alone, and loses what is damaged')
+          .example('$0 repair --adopt conf/zoo.cfg', 'all servers have got other addresses'),
+      ({ place, logDir, dryRun, force, keep, adopt: adopts }) =>
+        run((terminal) => {
+          const target = toolTarget(place, logDir, env)
+          if (adopts) return adopt(disk, target, dryRun, terminal)
+          const kept = keep === undefined ? null : keep === 'longest' ? 'longest' : parseZxid(keep)
+          return repair(disk, target, { keep: kept, force, dryRun, nowMs: Date.now() }, terminal)
         }),
     )
     .command(

@@ -2,6 +2,7 @@
 
 import { existsSync, statSync } from 'node:fs'
 import { type Environment, loadConfig, parseConfig, systemPropertiesFrom } from '../server/config.ts'
+import { canSpare, quorumOf, serversOf } from '../server/members.ts'
 import { lengthMaxOf, recoverOptions } from '../server/parts.ts'
 import { ConfigError } from '../server/settings.ts'
 import { folderTarget, type ToolTarget } from '../tools/target.ts'
@@ -24,6 +25,8 @@ export function toolTarget(
   if (!there || statSync(path).isDirectory()) return folderTarget(path, logDir ?? null, toolLengthMax(env))
   if (logDir !== undefined) throw new UsageError(`${path} says where the log is: --log-dir is for folders`)
   const { config } = asked(() => loadConfig(path, env))
+  const { distributed, membership } = config.quorum
+  const quorum = distributed ? quorumOf(membership) : null
   return {
     name: path,
     configFile: path,
@@ -31,7 +34,9 @@ export function toolTarget(
     dataLogDir: config.dataLogDir,
     recover: recoverOptions(config),
     serverId: config.serverId,
-    member: config.quorum.distributed,
+    member: distributed,
+    hasOthers: quorum !== null && config.serverId !== null && canSpare(quorum, config.serverId),
+    servers: quorum === null ? new Map() : serversOf(quorum),
     extendedTypes: config.extendedTypesEnabled,
     emulate353: config.emulate353TTLNodes,
   }

@@ -133,6 +133,11 @@ export function canSpare(quorum: Quorum, sid: number): boolean {
   return quorum.containsQuorum(new Set(quorum.voters.filter((voter) => voter !== sid)))
 }
 
+/** Every server's addresses, as the identity of a data folder has them. */
+export function serversOf(quorum: Quorum): Map<number, string[]> {
+  return new Map(quorum.members.map((sid) => [sid, [...quorum.quorumAddresses(sid), ...quorum.electionAddresses(sid)]]))
+}
+
 export function participantsOf(membership: Membership): Member[] {
   return membership.members.filter((member) => member.role === 'participant')
 }

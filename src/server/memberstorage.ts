@@ -29,7 +29,7 @@ import { asideName, isDamage, moveAside, readMark, removeMark, writeMark } from 
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Epoch, Proposal, Quorum } from '../zab/types.ts'
 import type { Config } from './config.ts'
-import { canSpare, quorumOf } from './members.ts'
+import { canSpare, quorumOf, serversOf } from './members.ts'
 import type { Metrics } from './metrics.ts'
 import { logOptions, recoverOptions, snapshotOptions } from './parts.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
@@ -448,9 +448,4 @@ export class HistoryReader {
   close(): Promise<void> {
     return this.cursor.close()
   }
-}
-
-/** Every server's addresses, as a folder's identity has them. */
-function serversOf(quorum: Quorum): Map<number, string[]> {
-  return new Map(quorum.members.map((sid) => [sid, [...quorum.quorumAddresses(sid), ...quorum.electionAddresses(sid)]]))
 }

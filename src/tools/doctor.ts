@@ -19,11 +19,12 @@ import { textToBytes } from '../jute/text.ts'
 import { epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, later } from '../txnlog/disk.ts'
 import { loadEpochs, readEpoch } from '../txnlog/epochs.ts'
+import { IDENTITY_NAME, type Identity, identityConflict, readIdentity } from '../txnlog/identity.ts'
 import { folderHolders } from '../txnlog/lock.ts'
 import { logNames, PARTIAL_PREFIX, snapshotNames, TORN_PREFIX, zxidOfName } from '../txnlog/names.ts'
 import { type RecoverEvent, type Recovered, recover } from '../txnlog/recover.ts'
 import { examineLogs, examineSnapshots, type LogReport, type SnapshotReport } from './doctorfiles.ts'
-import { mendDigest, mendEpoch, mendRefusal, mendSnapshot } from './doctormends.ts'
+import { mendDigest, mendEpoch, mendIdentity, mendRefusal, mendSnapshot } from './doctormends.ts'
 import { DryDisk } from './drydisk.ts'
 import { logDirOf, snapDirOf, type ToolTarget, targetState } from './target.ts'
 import type { Terminal } from './terminal.ts'
@@ -63,6 +64,8 @@ export interface Diagnosis {
   readonly snapshots: readonly SnapshotReport[]
   readonly logs: readonly LogReport[]
   readonly epochs: EpochReport
+  /** Whose data it is; null where nothing says. */
+  readonly identity: Identity | null
   /** Null where it would not start. */
   readonly start: StartReport | null
   /** What it would propose itself with; null where it would not, or is no member of an ensemble. */
@@ -88,14 +91,15 @@ export async function diagnose(disk: Disk, target: ToolTarget, terminal: Termina
   const logs = present.includes(logDir) ? await examineLogs(disk, target, terminal) : []
   const snapshots = present.includes(snapDir) ? await examineSnapshots(disk, target, terminal) : []
   const dry = new DryDisk(disk)
-  const recovered = await tryStart(dry, target, live, findings, terminal)
+  const identity = await examineIdentity(disk, target, findings)
+  const member = target.member ?? (await hasEpochs(disk, target))
+  const recovered = await tryStart(dry, { ...target, member }, live, findings, terminal)
   fileFindings(logs, snapshots, live, findings)
   const epochs = await examineEpochs(disk, dry, target, recovered, findings)
   for (const folder of present) strangers(await later<string[]>((got) => disk.list(folder, got)), folder, findings)
   const freeBytes = await examineSpace(present.length > 0 ? present : [target.dataDir], snapshots, findings)
   if (!live) pidFile(target, findings)
   if (recovered !== null) openAcls(recovered.state.tree, findings)
-  const member = target.member ?? (epochs.accepted !== null || epochs.current !== null)
   const votes = recovered !== null && member && recovered.zxidLast >= 0
   const epoch = recovered === null ? 0 : Math.max(epochs.current ?? 0, epochOf(Math.max(0, recovered.zxidLast)))
   return {
@@ -104,6 +108,7 @@ export async function diagnose(disk: Disk, target: ToolTarget, terminal: Termina
     snapshots,
     logs,
     epochs,
+    identity,
     start: recovered === null ? null : startReport(recovered, dry),
     vote: votes ? { zxid: recovered.zxidLast, epoch, serverId: target.serverId } : null,
     freeBytes,
@@ -130,7 +135,7 @@ async function tryStart(
         mismatches = found
         return targetState(target, (zxid) => found.push(zxid))
       },
-      target.recover,
+      { ...target.recover, resync: target.member === true },
       (event) => eventFinding(event, live, findings),
     )
     if (mismatches.length > 0) {
@@ -157,6 +162,7 @@ function eventFinding({ kind, file, message }: RecoverEvent, live: boolean, find
   if (kind === 'snapshotRejected' || kind === 'snapshotUncovered') add('remark', mendSnapshot(file))
   if (kind === 'logOverlap') add('remark', '')
   if (kind === 'emptyDatabase') add('advice', '')
+  if (kind === 'historyAside') add('remark', 'nothing: start it while the others have a leader')
   // A running server is writing just there.
   if (kind === 'tornTail' && !live) {
     const what = `the log ends in a write that was cut short, which was never acknowledged: ${message}`
@@ -193,6 +199,31 @@ function fileFindings(
       const what = `the tree's digest is ${digest.computed}, the sealed one ${digest.sealed}`
       findings.push({ grade: 'remark', what, file: path, offset: null, mend: mendDigest() })
     }
+  }
+}
+
+async function hasEpochs(disk: Disk, target: ToolTarget): Promise<boolean> {
+  const names = existsSync(snapDirOf(target)) ? await later<string[]>((got) => disk.list(snapDirOf(target), got)) : []
+  return names.includes('acceptedEpoch') || names.includes('currentEpoch')
+}
+
+/** Only a member of an ensemble looks at it. */
+async function examineIdentity(disk: Disk, target: ToolTarget, findings: Finding[]): Promise<Identity | null> {
+  const snapDir = snapDirOf(target)
+  const file = join(snapDir, IDENTITY_NAME)
+  const add = (what: string, mend: string): void => {
+    const grade = target.member === false ? 'remark' : 'refusal'
+    findings.push({ grade, what, file, offset: null, mend })
+  }
+  try {
+    const identity = existsSync(snapDir) ? await readIdentity(disk, snapDir) : null
+    const conflict = identity === null ? null : identityConflict(identity, target.serverId, target.servers)
+    if (conflict !== null) add(conflict, mendIdentity(target, identity?.refused === null))
+    return identity
+  } catch (err) {
+    if (!(err instanceof StorageError)) throw err
+    add(err.message, mendIdentity(target, true))
+    return null
   }
 }
 

@@ -1,33 +1,48 @@
 /** What the doctor prescribes: the command that mends a trouble, and what it costs. */
 
-import { basename, dirname, join } from 'node:path'
+import { basename } from 'node:path'
 import type { StorageError } from '../jute/errors.ts'
 import { epochOf } from '../jute/zxid.ts'
-import { VERSION_DIR } from '../txnlog/names.ts'
 import type { Recovered } from '../txnlog/recover.ts'
 import type { ToolTarget } from './target.ts'
 
 /** For what keeps a server from starting. */
 export function mendRefusal(err: StorageError, target: ToolTarget): string {
-  const { file, message } = err
-  const instead = lossless(target)
-  if (file !== null && basename(file).startsWith('log.')) {
-    const zxid = /behind zxid 0x([0-9a-f]+)/.exec(message)?.[1]
-    if (message.includes('transactions are missing')) return instead
-    const loss = 'what is behind is lost'
-    const chop =
-      zxid === undefined
-        ? `mv '${file}' away (${loss})`
-        : `zoowarden log chop -z 0x${zxid} '${file}' and mv the copy over it (${loss})`
-    if (!message.includes('checksum mismatch')) return `${instead}; or ${chop}`
-    return `${instead}; or, if its bytes look right (zoowarden log dump): zoowarden log recover '${file}' and mv the copy over it; or ${chop}`
+  const { message } = err
+  if (message.includes('check dataDir and dataLogDir')) return 'set dataDir and dataLogDir as they were before'
+  if (message.includes('datadir.autocreate')) return `mkdir -p '${err.file}'`
+  if (message.includes('a repair has not ended')) return `zoowarden repair ${quoted(target)}`
+  if (message.includes('was set aside into')) return 'start it as a member of its ensemble, or restore a backup'
+  if (target.hasOthers ?? target.member === true) return mendMember(target)
+  const alone = mendAlone(err, target)
+  return target.member === null && target.hasOthers === null
+    ? `a member of an ensemble: ${mendMember(target)}; a server that runs alone: ${alone}`
+    : alone
+}
+
+/** A leader has what this one lacks. Anything shorter than what this server once had must not vote. */
+function mendMember(target: ToolTarget): string {
+  return `zoowarden repair ${quoted(target)}, and start it while the others have a leader, who sends everything`
+}
+
+function mendAlone({ file, message }: StorageError, target: ToolTarget): string {
+  const keep = `zoowarden repair --keep longest ${quoted(target)} (what is behind the damage is lost)`
+  const ways = [`zoowarden restore <backup> into an empty directory; or ${keep}`]
+  if (file !== null && basename(file).startsWith('log.') && message.includes('checksum mismatch')) {
+    ways.push(`if its bytes look right (zoowarden log dump): zoowarden log recover '${file}' and mv the copy over it`)
   }
   if (message.includes('there are log entries')) {
-    return `${instead}; or, if these logs begin with the first transaction ever: start once with -Dzookeeper.snapshot.trust.empty=true`
+    ways.push(
+      'if these logs begin with the first transaction ever: start once with -Dzookeeper.snapshot.trust.empty=true',
+    )
   }
-  if (message.includes('check dataDir and dataLogDir')) return 'set dataDir and dataLogDir as they were before'
-  if (message.includes('datadir.autocreate')) return `mkdir -p '${file}'`
-  return instead
+  return ways.join('; or, ')
+}
+
+/** Data that is not this server's, or no file that says whose it is. */
+export function mendIdentity(target: ToolTarget, mayBeRight: boolean): string {
+  const adopt = `if the data is right all the same: zoowarden repair --adopt ${quoted(target)}; else `
+  return `${mayBeRight ? adopt : ''}zoowarden repair ${quoted(target)} sets it aside, and the leader sends its own`
 }
 
 /** A snapshot that a start passes over. */
@@ -47,13 +62,6 @@ export function mendEpoch(err: StorageError, recovered: Recovered | null): strin
   return `printf ${epoch} > '${err.file}', if no other member has a higher one (take the highest)`
 }
 
-/** The ways that lose nothing, as far as others have the data. */
-function lossless(target: ToolTarget): string {
-  const dirs = [...new Set([target.dataDir, target.dataLogDir])].map((dir) => join(dir, VERSION_DIR))
-  const away = dirs.map((dir) => `mv '${dir}' '${join(dirname(dir), `${basename(dir)}.damaged`)}'`).join(' && ')
-  const backup = `${away} && zoowarden restore <backup> '${target.dataDir}'`
-  const resync = `${away}, and start while the others have a leader, who sends everything`
-  if (target.member === true) return resync
-  if (target.member === false) return backup
-  return `a member of an ensemble: ${resync}; a server that runs alone: ${backup}`
+function quoted({ name }: ToolTarget): string {
+  return /^[\w./-]+$/.test(name) ? name : `'${name}'`
 }

@@ -7,12 +7,16 @@ import type { LogReport, SnapshotReport } from './doctorfiles.ts'
 import { digestText } from './target.ts'
 
 export function diagnosisText(diagnosis: Diagnosis): string {
-  const { target, holders, epochs, start, vote, freeBytes, findings } = diagnosis
+  const { target, holders, epochs, identity, start, vote, freeBytes, findings } = diagnosis
   const lines = [`data     ${target.dataDir}${serverText(target.serverId)}`]
   if (target.dataLogDir !== target.dataDir) lines.push(`log      ${target.dataLogDir}`)
   lines.push(`in use   ${holders.length > 0 ? `by process ${holders.join(', ')}; what follows may change` : 'no'}`)
   for (const { path, bytes } of freeBytes) lines.push(`free     ${sizeText(bytes)} at ${path}`)
   lines.push(`epochs   accepted ${epochs.accepted ?? 'none'}, current ${epochs.current ?? 'none'}`)
+  if (identity !== null) {
+    const addresses = [...identity.servers.values()].flatMap((each) => each.slice(0, 1))
+    lines.push(`whose    server ${identity.serverId} among ${addresses.join(' ')}`)
+  }
   lines.push('', ...diagnosis.snapshots.map(snapshotLine), ...diagnosis.logs.map(logLine))
   lines.push('', ...startLines(diagnosis))
   for (const change of start?.changes ?? []) lines.push(`         first it would ${change}`)
@@ -79,6 +83,10 @@ export function diagnosisJson(diagnosis: Diagnosis): string {
     freeBytes: diagnosis.freeBytes,
     acceptedEpoch: diagnosis.epochs.accepted,
     currentEpoch: diagnosis.epochs.current,
+    identity:
+      diagnosis.identity === null
+        ? null
+        : { ...diagnosis.identity, servers: Object.fromEntries(diagnosis.identity.servers) },
     snapshots: diagnosis.snapshots.map(({ path, zxid, bytes, error, summary, digest }) => ({
       file: path,
       zxid: hex(zxid),

@@ -18,6 +18,10 @@ export interface ToolTarget extends DataDirs {
   readonly serverId: number | null
   /** Whether the server is a member of an ensemble; null where nothing says. */
   readonly member: boolean | null
+  /** Whether the others are a quorum without this server; null where nothing says. */
+  readonly hasOthers: boolean | null
+  /** The servers that the configuration lists, with their addresses as an identity has them. */
+  readonly servers: ReadonlyMap<number, readonly string[]>
   readonly extendedTypes: boolean
   readonly emulate353: boolean
 }
@@ -33,6 +37,8 @@ export function folderTarget(path: string, dataLogDir: string | null, lengthMax:
     recover: { ...RECOVER_DEFAULTS, lengthMax },
     serverId: readServerId(dataDir),
     member: null,
+    hasOthers: null,
+    servers: new Map(),
     // Java's own default is off, but a TTL node taken for an ephemeral would be worse than the reverse.
     extendedTypes: true,
     emulate353: false,
