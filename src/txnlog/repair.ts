@@ -46,10 +46,12 @@ const KEPT_FOLDER = 'kept'
 
 /** A name for what is set aside at `wallMs`, none of those that are there. */
 export async function asideName(disk: Disk, { snapDir, logDir }: Folders, wallMs: number): Promise<string> {
-  const taken = new Set<string>()
-  for (const dir of [snapDir, logDir]) for (const name of await namesIn(disk, dir)) taken.add(name)
   const time = new Date(wallMs).toISOString().replace(/[-:]|\.\d+/g, '')
-  return freeName(`${ASIDE_PREFIX}${time}`, taken)
+  for (let i = 1; ; i++) {
+    const name = i === 1 ? `${ASIDE_PREFIX}${time}` : `${ASIDE_PREFIX}${time}.${i}`
+    const taken = (await isFolder(disk, join(snapDir, name))) || (await isFolder(disk, join(logDir, name)))
+    if (!taken) return name
+  }
 }
 
 /** Null where there is none. Rejects with StorageError for a mark that says nothing. */
@@ -149,7 +151,11 @@ function freeName(wanted: string, taken: ReadonlySet<string>): string {
   return name
 }
 
+function isFolder(disk: Disk, path: string): Promise<boolean> {
+  return later<boolean>((got) => disk.isDir(path, got))
+}
+
 async function namesIn(disk: Disk, dir: string): Promise<string[]> {
-  if (!(await later<boolean>((got) => disk.isDir(dir, got)))) return []
+  if (!(await isFolder(disk, dir))) return []
   return (await later<string[]>((got) => disk.list(dir, got))).sort()
 }

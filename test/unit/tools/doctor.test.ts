@@ -6,7 +6,9 @@ import { diagnosisJson, diagnosisText } from '../../../src/tools/doctortext.ts'
 import type { ToolTarget } from '../../../src/tools/target.ts'
 import { writeEpoch } from '../../../src/txnlog/epochs.ts'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../../src/txnlog/filestore.ts'
+import { writeIdentity } from '../../../src/txnlog/identity.ts'
 import { lockFolders } from '../../../src/txnlog/lock.ts'
+import { writeMark } from '../../../src/txnlog/repair.ts'
 import { logFileOf } from '../txnlog/entries.ts'
 import { createTxn, makeState } from '../txnlog/states.ts'
 import { disk, filesOf, fixtureData, RecordingTerminal, startedFrom, targetOf, tempDir } from './helpers.ts'
@@ -98,10 +100,10 @@ describe('the doctor', () => {
     const [refusal] = graded(diagnosis, 'refusal')
     expect(refusal).toMatchObject({ file: path, offset: diagnosis.logs.at(-1)!.tail.offset })
     expect(refusal!.mend).toContain(`zoowarden log recover '${path}'`)
-    expect(refusal!.mend).toMatch(/zoowarden log chop -z 0x[0-9a-f]+ '/)
+    expect(refusal!.mend).toContain(`zoowarden repair --keep longest ${dir}`)
     expect(refusal!.mend).toContain('zoowarden restore')
     const member = await examined(dir, { member: true })
-    expect(graded(member, 'refusal')[0]!.mend).toContain('a leader, who sends everything')
+    expect(graded(member, 'refusal')[0]!.mend).toMatch(/^zoowarden repair \S+, and start it .*leader/)
   })
 
   it('remarks damage that no start reads', async () => {
@@ -169,6 +171,32 @@ describe('the doctor', () => {
     const unreadable = await examined(dir)
     expect(exitCodeOf(unreadable)).toBe(2)
     expect(graded(unreadable, 'refusal')[0]!.mend).toContain(`printf 2 > '${at(dir, 'currentEpoch')}'`)
+  })
+
+  it('E12: says whose data it is, and refuses what is not that of this server', async () => {
+    const dir = await madeData(1)
+    const servers = new Map([[2, ['zk2:2888', 'zk2:3888']]])
+    await writeIdentity(disk, join(dir, 'version-2'), { serverId: 2, servers, refused: null })
+    const fine = await examined(dir, { serverId: 2, servers })
+    expect(exitCodeOf(fine)).toBe(0)
+    expect(diagnosisText(fine)).toContain('whose    server 2 among zk2:2888\n')
+    const moved = await examined(dir, { serverId: 2, servers: new Map([[2, ['zk9:2888', 'zk9:3888']]]) })
+    expect(graded(moved, 'refusal')[0]!.mend).toContain(`zoowarden repair --adopt ${dir}`)
+    const alone = await examined(dir, { serverId: 7, member: false })
+    expect(exitCodeOf(alone)).toBe(1)
+  })
+
+  it('E13: knows a history that was set aside, and that it leaves a member without a vote', async () => {
+    const dir = await madeData(1)
+    await writeEpoch(disk, join(dir, 'version-2'), 'acceptedEpoch', 4)
+    await writeMark(disk, join(dir, 'version-2'), { aside: 'damaged.1', keep: null })
+    const diagnosis = await examined(dir)
+    expect(exitCodeOf(diagnosis)).toBe(1)
+    expect(diagnosis.vote).toBeNull()
+    expect(diagnosis.start!.zxidLast).toBe(-1)
+    expect(diagnosis.start!.changes).toContain(`move ${at(dir, 'log.1')} to ${at(dir, 'damaged.1/log.1')}`)
+    const alone = await examined(dir, { member: false })
+    expect(graded(alone, 'refusal')[0]!.what).toContain('start it as a member')
   })
 
   it('knows a directory that a living server holds, and takes its last write for what it is', async () => {
