@@ -23,15 +23,13 @@ export interface Point {
 
 export class Recording {
   readonly points: Point[]
-  private readonly expected: () => Expected
 
-  constructor(expected: () => Expected) {
+  constructor() {
     this.points = []
-    this.expected = expected
   }
 
-  /** The calls of this process, from now on. */
-  follow(disk: MemDisk, who: string): void {
+  /** The calls of this process, from now on. `expected` is asked at each. */
+  follow(disk: MemDisk, who: string, expected: () => Expected): void {
     disk.onCall = (call) => {
       const file = call.path.slice(call.path.lastIndexOf('/') + 1)
       this.points.push({
@@ -39,7 +37,7 @@ export class Recording {
         kind: `${call.step} ${file.split('.')[0]}`,
         kept: disk.kept.copy(),
         underWay: [...disk.underWay],
-        expected: this.expected(),
+        expected: expected(),
       })
     }
   }
