@@ -29,6 +29,8 @@ export interface Difference {
 type Fields = { [key: string]: Json }
 
 const fields = (x: Json): Fields => (x !== null && typeof x === 'object' && !Array.isArray(x) ? x : {})
+/** Replies have a code; events, 'nothing' and what cannot be decoded are no answers. */
+const answered = (x: Json): boolean => typeof fields(x)['err'] === 'number'
 const refused = (x: Json): boolean => fields(x)['err'] === -6 && fields(x)['zxid'] === -1
 const differ = (x: Fields, y: Fields): string[] =>
   [...new Set([...Object.keys(x), ...Object.keys(y)])].filter((k) => JSON.stringify(x[k]) !== JSON.stringify(y[k]))
@@ -41,7 +43,6 @@ const codes = (x: Json): number[] => {
   const body = fields(x)['body']
   return Array.isArray(body) ? body.slice(0, -1).map((part) => Number(fields(part)['code'] ?? 0)) : []
 }
-const hasCode = (x: Json, code: number): boolean => codes(x).includes(code)
 
 const CREATES: readonly number[] = [1, 15, 19, 21]
 const isWrite = (s: Operation): boolean => CREATES.includes(s.op) || s.op === 5
@@ -66,7 +67,28 @@ const countsEarlierParts = ({ request, a, b, profile }: Case): boolean => {
   return earlier.some((s) => s.op === 5 || (weRefuse ? CREATES.includes(s.op) : s.op === 2))
 }
 
+/**
+ * The reference refuses a create because its parent is an ephemeral znode, and the parent is what an earlier part makes as
+ * a container with ephemeral flags. Only the quota is looked at behind that.
+ */
+const isBelowOwnContainer = ({ request, a, b }: Case): boolean => {
+  if (request?.op !== 14 || request.subs === undefined || !answered(a) || !answered(b)) return false
+  if (differ(fields(a), fields(b)).join() !== 'body') return false
+  const at = codes(a).indexOf(NO_CHILDREN_FOR_EPHEMERALS)
+  const ours = codes(b)
+  if (at < 0 || ours.slice(0, at).some((code) => code !== 0)) return false
+  if (ours[at] !== 0 && ours[at] !== QUOTA_EXCEEDED) return false
+  const { op, path } = request.subs[at]!
+  if (!CREATES.includes(op) || typeof path !== 'string') return false
+  const parent = path.slice(0, path.lastIndexOf('/'))
+  return request.subs
+    .slice(0, at)
+    .some((s) => s.op === 19 && isEphemeral(s) && typeof s.path === 'string' && parent.startsWith(s.path))
+}
+
+const isEphemeral = ({ flags }: Operation): boolean => flags === 1 || flags === 3
 const BAD_VERSION = -103
+const NO_CHILDREN_FOR_EPHEMERALS = -108
 const QUOTA_EXCEEDED = -125
 /** Settings with enforceQuota=true. */
 const QUOTAS_ENFORCED: readonly string[] = ['rich', 'restart']
@@ -85,7 +107,7 @@ export const DIFFERENCES: readonly Difference[] = [
     description: 'deleteContainer (20) from a client is refused with -6 and close',
     why: 'it is server-internal; the reference lets any client delete any empty node without a look at its ACL',
     after: 'abandon',
-    matches: ({ request, a, b }) => request?.op === 20 && !refused(a) && refused(b),
+    matches: ({ request, a, b }) => request?.op === 20 && answered(a) && !refused(a) && refused(b),
   },
   {
     id: 'client-create-session',
@@ -159,10 +181,7 @@ export const DIFFERENCES: readonly Difference[] = [
     description: 'a child of a container that the same multi makes with ephemeral flags is accepted',
     why: 'the reference takes the container for an ephemeral znode until it is applied, and refuses with -108',
     after: 'abandon',
-    matches: ({ request, a, b }) => {
-      const asEphemeral = request?.subs?.some((s) => s.op === 19 && (s.flags === 1 || s.flags === 3)) ?? false
-      return request?.op === 14 && asEphemeral && hasCode(a, -108) && !hasCode(b, -108)
-    },
+    matches: isBelowOwnContainer,
   },
   {
     id: 'ttl-flags',

@@ -4,7 +4,8 @@
  * same transaction can follow.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { explain } from './differences.ts'
+import { type Difference, explain } from './differences.ts'
+import { replyBehindEvents } from './events.ts'
 import { type Matrix, matrixKey } from './pairs.ts'
 import type { Json } from './replies.ts'
 import { decodeConnect, decodeEvent, decodeReply, readHeader } from './replies.ts'
@@ -380,7 +381,7 @@ export class Pair {
       }
       if (this.sameRun(ca, cb, na, nb)) continue
       const request = ma?.kind === 'reply' ? ma.request : mb?.kind === 'reply' ? mb.request : null
-      const known = explain({ request, ...(this.swapped ? { a: b, b: a } : { a, b }), profile: this.profile })
+      const known = this.explain(request, a, b)
       if (known !== null) {
         this.explained.push(known.id)
         if (known.after === 'abandon') throw new Abandoned()
@@ -388,10 +389,25 @@ export class Pair {
         cb.compared++
         continue
       }
+      this.pastEvents(ca, cb, na, nb)
       const what = request === null ? 'no request' : requestText(request)
       const kind = request === null ? (ma?.kind ?? mb?.kind ?? 'none') : opName(request.op)
       throw new Found(this.mismatch(`${label}: ${what}`, ta, tb, `${kind} ${differenceText(a, b)}`))
     }
+  }
+
+  private explain(request: Request | null, a: Json, b: Json): Difference | null {
+    return explain({ request, ...(this.swapped ? { a: b, b: a } : { a, b }), profile: this.profile })
+  }
+
+  /** One side has events where the other has a reply: a known difference may be behind them, between the two replies. */
+  private pastEvents(ca: Conn, cb: Conn, na: number, nb: number): void {
+    const [ma, mb] = [ca, cb].map((c, i) => c.received[replyBehindEvents(c.received, c.compared, i === 0 ? na : nb)])
+    if (ma?.kind !== 'reply' || mb?.kind !== 'reply' || ma.request !== mb.request) return
+    const known = this.explain(ma.request, this.decode(ca, ma), this.decode(cb, mb))
+    if (known?.after !== 'abandon') return
+    this.explained.push(known.id)
+    throw new Abandoned()
   }
 
   /**

@@ -1,8 +1,10 @@
 /** What the oracle lets pass, and what it counts as missing: too wide a rule would hide a defect for ever. */
 import { describe, expect, it } from 'vitest'
 import { explain } from './differences.ts'
+import { replyBehindEvents } from './events.ts'
 import { judge, type Matrix, possiblePairs } from './pairs.ts'
 import type { Json } from './replies.ts'
+import type { Message } from './side.ts'
 import type { Operation, Request } from './steps.ts'
 
 const create: Operation = { op: 1, path: '$/a' }
@@ -57,6 +59,73 @@ describe('a quota in a multi', () => {
   it('explains no other difference of the same reply', () => {
     const late = { ...(reply(0, -125) as { [key: string]: Json }), zxid: '+2' }
     expect(explained([create, create], done(1, 1), late)).toBe(null)
+  })
+})
+
+describe('a child of a container made with ephemeral flags', () => {
+  const container: Operation = { op: 19, path: '$/k', flags: 1 }
+  const child: Operation = { op: 1, path: '$/k/a' }
+
+  it('may be refused there as one of an ephemeral znode, in the same multi', () => {
+    expect(explained([container, child], reply(0, -108), done(19, 1))).toBe('container-in-flight')
+    expect(explained([container, child, remove], reply(0, -108, -2), reply(0, 0, -101))).toBe('container-in-flight')
+    expect(explained([container, child], reply(0, -108), reply(0, -125))).toBe('container-in-flight')
+  })
+
+  it('is refused nowhere else: not here, not without the flags, not below another znode, not alone', () => {
+    expect(explained([container, child], done(19, 1), reply(0, -108))).toBe(null)
+    expect(explained([{ ...container, flags: 0 }, child], reply(0, -108), done(19, 1))).toBe(null)
+    expect(explained([container, create], reply(0, -108), done(19, 1))).toBe(null)
+    expect(explained([child], reply(-108), done(1))).toBe(null)
+    expect(explained([child, container], reply(-108, -2), done(1, 19))).toBe(null)
+  })
+
+  it('explains no other answer of ours', () => {
+    expect(explained([container, child], reply(0, -108), reply(0, -110))).toBe(null)
+    expect(explained([container, child], reply(0, -108), reply(-110, -2))).toBe(null)
+    expect(explained([container, child], reply(0, -108), 'nothing')).toBe(null)
+    expect(explained([container, child], reply(0, -108), { event: 'created', path: '$/k', zxid: '+1' })).toBe(null)
+  })
+})
+
+describe('events ahead of a reply', () => {
+  const frame = (xid: number, zxid: number): Buffer => {
+    const bytes = Buffer.alloc(16)
+    bytes.writeInt32BE(xid)
+    bytes.writeBigInt64BE(BigInt(zxid), 4)
+    return bytes
+  }
+  const event = (zxid: number): Message => ({ kind: 'event', bytes: frame(-1, zxid) })
+  const answer = (zxid: number): Message => ({ kind: 'reply', bytes: frame(1, zxid), request: { op: 14 } })
+
+  it('belong to it where they are of its transaction', () => {
+    expect(replyBehindEvents([answer(6), event(7), event(7), answer(7)], 1, 4)).toBe(3)
+  })
+
+  it('belong to nothing where they are of another, or where no reply follows', () => {
+    expect(replyBehindEvents([event(6), answer(7)], 0, 2)).toBe(0)
+    expect(replyBehindEvents([event(7), event(6), answer(7)], 0, 3)).toBe(0)
+    expect(replyBehindEvents([event(7), { kind: 'closed' }], 0, 2)).toBe(0)
+    expect(replyBehindEvents([event(7), answer(7)], 0, 1)).toBe(0)
+    expect(replyBehindEvents([answer(7), answer(8)], 0, 2)).toBe(0)
+  })
+})
+
+describe('what only a server may ask for', () => {
+  const refusal: Json = { xid: 1, zxid: -1, err: -6 }
+  const asked = (op: number, a: Json, b: Json): string | null =>
+    explain({ request: { op }, a, b, profile: 'rich' })?.id ?? null
+
+  it('is answered there and refused here', () => {
+    expect(asked(20, { xid: 1, zxid: '+1', err: -101 }, refusal)).toBe('client-delete-container')
+    expect(asked(-10, { reply: 'short', bytes: '' }, refusal)).toBe('client-create-session')
+  })
+
+  it('is not answered here, and must be answered there', () => {
+    expect(asked(20, refusal, { xid: 1, zxid: '+1', err: 0 })).toBe(null)
+    expect(asked(20, { event: 'deleted', path: '$/k', zxid: '+1' }, refusal)).toBe(null)
+    expect(asked(20, 'nothing', refusal)).toBe(null)
+    expect(asked(2, { xid: 1, zxid: '+1', err: -101 }, refusal)).toBe(null)
   })
 })
 
