@@ -48,6 +48,8 @@ export interface StateOptions {
   /** TTL nodes (zookeeper.extendedTypesEnabled), and those of 3.5.3 (zookeeper.emulate353TTLNodes). */
   extendedTypes?: boolean
   emulate353?: boolean
+  /** Paths count in UTF-16 units in the size of the tree, as in Java. */
+  utf16Sizes?: boolean
 }
 
 /** The tree's digest after a transaction. */
@@ -105,7 +107,7 @@ export class StateMachine {
   private skipped: boolean
 
   constructor(watchSink: WatchSink, sink: ApplySink, options: StateOptions) {
-    this.tree = new DataTree({ hashSeed: options.hashSeed ?? 0, digest: options.digest })
+    this.tree = new DataTree(options)
     this.tree.extendedTypes = options.extendedTypes ?? false
     this.tree.emulate353 = options.emulate353 ?? false
     this.quotas = new Quotas(this.tree)

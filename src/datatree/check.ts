@@ -127,7 +127,7 @@ function checkFigures(tree: DataTree, nodes: Set<NodeId>): void {
   for (const n of nodes) {
     const path = tree.pathOf(n)
     const data = tree.dataOf(n)
-    dataBytes += path.length + (data === null ? 0 : data.length)
+    dataBytes += tree.pathSizeOf(n) + (data === null ? 0 : data.length)
     if (!tree.hasDigest(n)) {
       assert(tree.digest(n) === 0 && tree.dataCrc(n) === 0, 'digest where there is none')
       continue

@@ -13,7 +13,7 @@
 import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
 import type { Output } from '../jute/output.ts'
-import { textToBytes } from '../jute/text.ts'
+import { textToBytes, utf16Length } from '../jute/text.ts'
 import { AclTable, OPEN_ACL_ID, READ_ACL } from './acl.ts'
 import { checkTree } from './check.ts'
 import { crc32 } from './crc32.ts'
@@ -31,6 +31,8 @@ export interface TreeOptions {
   hashSeed?: number
   /** False: digests are 0 and cost nothing (zookeeper.digest.enabled). */
   digest?: boolean
+  /** Paths count in UTF-16 units in `dataBytes`. */
+  utf16Sizes?: boolean
 }
 
 export interface TreeMemory {
@@ -64,7 +66,7 @@ export class DataTree {
   emulate353: boolean
   /** Znodes, the root once. */
   nodeCount: number
-  /** Bytes of all paths and data, the root's path as 1: Java's approximateDataSize (which counts UTF-16 units). */
+  /** Size of all paths and data, the root's path as 1: Java's approximateDataSize, which counts UTF-16 units of paths. */
   dataBytes: number
   /** The tree's digest as two int32 words. */
   digestHi: number
@@ -75,6 +77,7 @@ export class DataTree {
   readonly walks: TreeWalk[]
   private readonly hashSeed: number
   private readonly digestEnabled: boolean
+  private readonly utf16Sizes: boolean
   private readonly owners: Owners
   private scratch: Uint8Array
 
@@ -92,6 +95,7 @@ export class DataTree {
     this.walks = []
     this.hashSeed = (options.hashSeed ?? 0) | 0
     this.digestEnabled = options.digest ?? true
+    this.utf16Sizes = options.utf16Sizes ?? false
     this.owners = new Owners(this.arena)
     this.scratch = new Uint8Array(256)
     this.createRoot()
@@ -382,7 +386,7 @@ export class DataTree {
     if ((flags & Flag.ownerKind) !== OwnerKind.none) this.owners.remove(n)
     this.addDigest(-this.digest(n))
     this.nodeCount--
-    this.dataBytes -= arena.pathLength(n) + arena.int(n, Field.dataLength)
+    this.dataBytes -= this.pathSizeOf(n) + arena.int(n, Field.dataLength)
     this.index.remove(arena.int(n, Field.pathHash), n)
     arena.unlinkChild(n)
     this.acls.release(arena.int(n, Field.acl))
@@ -579,8 +583,15 @@ export class DataTree {
       arena.setInt(n, Field.dataCrc, crc32(crc32(0, buf, pathOff, pathEnd), buf, dataOff, dataOff + bytes))
     }
     this.nodeCount++
-    this.dataBytes += pathEnd - pathOff + bytes
+    this.dataBytes += (this.utf16Sizes ? utf16Length(buf, pathOff, pathEnd) : pathEnd - pathOff) + bytes
     return n
+  }
+
+  /** What its path adds to `dataBytes`. */
+  pathSizeOf(n: NodeId): number {
+    if (!this.utf16Sizes) return Math.max(1, this.arena.pathLength(n)) // the root's is empty there
+    const path = this.pathOf(n)
+    return utf16Length(path, 0, path.length)
   }
 
   private replaceData(n: NodeId, buf: Uint8Array, dataOff: number, dataLength: number, pathCrc?: number): void {

@@ -81,3 +81,13 @@ export function textToBytes(text: string): Uint8Array {
   encodeText(text, bytes, 0)
   return bytes
 }
+
+/** How many UTF-16 units well-formed bytes stand for; surrogates written as three bytes each are one unit each. */
+export function utf16Length(buf: Uint8Array, off: number, end: number): number {
+  let units = 0
+  for (let at = off; at < end; at++) {
+    const byte = buf[at]!
+    if ((byte & 0xc0) !== 0x80) units += byte < 0xf0 ? 1 : 2
+  }
+  return units
+}

@@ -30,7 +30,7 @@ export interface AuthOptions {
   readonly digest: Digester
   /** Names that a client of the `ensemble` scheme may expect this server to have; null: the scheme is not provided. */
   readonly ensembleNames: readonly string[] | null
-  /** The longest ACL list taken, encoded (jute.maxbuffer). */
+  /** The longest ACL list taken, encoded (jute.maxbuffer, or what a transaction may have with compat.identities). */
   readonly aclBytesMax: number
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
   readonly enforcedSchemes: readonly string[]

@@ -13,7 +13,7 @@ import { FrameReader } from '../jute/frame.ts'
 import { readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Config } from './config.ts'
-import { Connection, type ConnectionHost } from './connection.ts'
+import { Connection, type ConnectionHost, OUTPUT_LIMIT_BYTES } from './connection.ts'
 import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
 import { hostAddress } from './ip.ts'
 import type { Metrics } from './metrics.ts'
@@ -59,8 +59,6 @@ export function backlogOf(config: Config): number {
 
 /** Unsent replies above which a client's requests are not read. */
 const OUTPUT_PAUSE_BYTES = 1024 * 1024
-/** Unsent bytes (watch events can pile up unasked) above which a client is given up. */
-const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 /** An output buffer grown beyond this is not kept for reuse. */
 const OUTPUT_KEPT_BYTES = 64 * 1024
 /** How long a client may take to close its side after we closed ours. */

@@ -8,6 +8,7 @@
 
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { type Compat, readCompat } from './compat.ts'
 import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
 import type { Membership } from './members.ts'
@@ -110,6 +111,7 @@ export interface Config extends SecurityConfig {
   readonly connectionThrottle: ConnectionThrottle
 
   readonly readonlyModeEnabled: boolean
+  readonly compat: Compat
   /** As written: comma separated words, `*` for all; null when not set. fourletter.ts makes a set of it. */
   readonly fourLetterWhitelist: string | null
   readonly metricsProvider: MetricsProviderConfig
@@ -183,6 +185,7 @@ export function parseConfig(
     ...readSecurity(settings),
     ...readThrottling(settings),
     readonlyModeEnabled: settings.boolean('readonlymode.enabled', false),
+    compat: readCompat(settings),
     fourLetterWhitelist: settings.text('4lw.commands.whitelist'),
     metricsProvider: readMetricsProvider(settings),
     serverId,

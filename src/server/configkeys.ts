@@ -204,6 +204,7 @@ const FAMILIES: ReadonlyArray<readonly [string, KnownKey]> = [
   ['group', { kind: 'file', noEffect: null }],
   ['weight', { kind: 'file', noEffect: null }],
   ['metricsProvider.', { kind: 'file', noEffect: null }],
+  ['compat.', { kind: 'property', noEffect: null }],
   ['authProvider.', { kind: 'property', noEffect: null }],
   ['superUser.', { kind: 'property', noEffect: NO_KERBEROS }],
   ['ssl.quorum.', { kind: 'property', noEffect: NO_TLS }],

@@ -23,6 +23,9 @@ export interface ConnectionHost {
   resume(conn: Connection): void
 }
 
+/** Unsent bytes (watch events can pile up unasked) above which a client is given up. */
+export const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
+
 /** `Pending.zxid` of what waits for its turn, and of what waits for the leader's answer (its zxid is not known). */
 export const WAITS = -1
 export const FORWARDED = -2

@@ -13,6 +13,7 @@ import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import { AUTH_IDS_MAX, type Auth, type AuthId, addAuthIds } from './auth.ts'
+import type { Compat } from './compat.ts'
 import { type Connection, countSent } from './connection.ts'
 import type { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
@@ -30,6 +31,7 @@ export interface HandshakeOptions {
   readonly sessionTimeoutMinMs: number
   readonly sessionTimeoutMaxMs: number
   readonly juteLengthMax: number
+  readonly compat: Compat
 }
 
 export interface HandshakeHost {
@@ -173,6 +175,7 @@ export class Handshake {
       return false
     }
     // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
+    if (session !== undefined && this.options.compat.takeover) this.closeOld(conn, session)
     if (!passwordMatches(hi, lo, password)) return this.refuse(conn)
     if (this.flow !== null && !session?.local) return this.askLeader(this.flow, conn, hi, lo)
     if (session === undefined || session.closing) return this.refuse(conn)
@@ -263,7 +266,8 @@ export class Handshake {
       conn.closeNow('client expects another ensemble')
       return false
     }
-    if (added === 'failed' || conn.ids.length + added.length > AUTH_IDS_MAX) {
+    const idsMax = this.options.compat.identities ? Number.POSITIVE_INFINITY : AUTH_IDS_MAX
+    if (added === 'failed' || conn.ids.length + added.length > idsMax) {
       this.metrics.authFailedCount++
       this.host.warn('authentication failed', { client: conn.remoteHost, scheme: scheme ?? 'null' })
       this.replyOutOfOrder(conn, xid, 0, Err.authFailed)

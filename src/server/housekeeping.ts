@@ -76,10 +76,16 @@ export class Housekeeping {
       lastMs = now
       // Stopped, swapped out or stalled for longer than a tick: nobody could have been heard meanwhile.
       if (pauseMs > config.tickTimeMs + tickMs) {
-        this.logger.warn({ pauseMs }, 'this process was paused: sessions get a full timeout')
+        const forgiven = !config.compat.pauses
+        this.logger.warn(
+          { pauseMs },
+          `this process was paused: sessions ${forgiven ? 'get a full timeout' : 'may expire'}`,
+        )
         this.metrics.advanced.jvm_pause_time_ms.add(pauseMs)
-        host.sessions()?.grantFullTimeouts(now)
-        this.clients.onPaused(now)
+        if (forgiven) {
+          host.sessions()?.grantFullTimeouts(now)
+          this.clients.onPaused(now)
+        }
       }
       host.tick(now)
       if (now - sweptMs >= SWEEP_MS) {

@@ -526,7 +526,7 @@ export class Member implements NetworkSink {
     this.host.log('info', { leader, epoch, zxid: zxidText(this.state.zxidLast) }, `${role}: serving`)
     // What the leader sent was a moving picture if anything came behind it: a replay from there ends in the right tree,
     // but on the way digests differ, and an operator would take that for damage. The next start shall find a still one.
-    if (moved) void this.storage.snapshot(this.state)
+    if (moved || (role === 'leading' && this.config.compat.snapshotAtStart)) void this.storage.snapshot(this.state)
     if (role === 'leading') this.closeOrphans()
   }
 

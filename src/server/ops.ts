@@ -1,8 +1,9 @@
 /** What each op code is to this server: whether a client may send it, whether it is a write, what the texts call it. */
 
 import { OpCode } from '../jute/codes.ts'
+import type { Compat } from './compat.ts'
 
-/** 0: not from clients; 1: read; 2: goes through the log. Indexed by op code; the negative one is apart. */
+/** 0: not known; 1: read; 2: goes through the log; 3: so does this, the server's own. Negative op codes are apart. */
 const KIND = new Uint8Array(108)
 
 for (const read of [
@@ -40,22 +41,27 @@ for (const write of [
   KIND[write] = 2
 }
 
-/**
- * May a client send this behind the handshake? deleteContainer (20) and createSession (-10) are the server's own: Java
- * takes them from anybody, which lets a client delete what it has no permission for.
- */
-export function isClientOp(type: number): boolean {
+KIND[OpCode.deleteContainer] = 3
+
+/** The server's own. Java takes these from anybody, which lets a client delete what it has no permission for. */
+function isServerOp(type: number): boolean {
+  return type === OpCode.createSession || type === OpCode.deleteContainer
+}
+
+/** May a client send this behind the handshake? */
+export function isClientOp(type: number, compat: Compat): boolean {
+  if (isServerOp(type)) return compat.serverOps
   return type === OpCode.closeSession || (type >= 0 && type < KIND.length && KIND[type] !== 0)
 }
 
 /** Goes through prep and the log, and takes a zxid even when it fails. */
 export function hasWriteForm(type: number): boolean {
-  return type === OpCode.closeSession || (type >= 0 && KIND[type] === 2)
+  return type === OpCode.closeSession || type === OpCode.createSession || (type >= 0 && KIND[type]! >= 2)
 }
 
-/** May a learner forward this to its leader? What is the server's own, or no transaction by itself, may not come so. */
-export function isForwardable(type: number): boolean {
-  return type === OpCode.createSession || hasWriteForm(type)
+/** May a learner forward this to its leader? What no client may send, or is no transaction by itself, may not come so. */
+export function isForwardable(type: number, compat: Compat): boolean {
+  return type === OpCode.createSession || (hasWriteForm(type) && isClientOp(type, compat))
 }
 
 /** The last-operation names of `cons` (Java: FinalRequestProcessor's lastOp). */

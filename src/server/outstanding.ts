@@ -42,6 +42,8 @@ export class ChangeRecord {
   ownerLo: number
   children: number
   aclId: number
+  /** A container that passes for an ephemeral znode in the transaction that makes it (compat.containersInMulti). */
+  ephemeralIn: Zxid
   /** -1 for null. */
   dataLength: number
   /** CRC-32 state behind path and data. */
@@ -71,6 +73,7 @@ export class ChangeRecord {
     this.ownerLo = 0
     this.children = 0
     this.aclId = 0
+    this.ephemeralIn = 0
     this.dataLength = -1
     this.dataCrc = 0
     this.digest = 0
@@ -134,6 +137,7 @@ export class OutstandingChanges {
     else record.path = buf.slice(off, end)
     record.hash = hash
     record.exists = true
+    record.ephemeralIn = 0
     record.chain = record.older = record.newer = null
     return record
   }
@@ -173,6 +177,7 @@ export class OutstandingChanges {
     copy.ownerLo = record.ownerLo
     copy.children = record.children
     copy.aclId = record.aclId
+    copy.ephemeralIn = record.ephemeralIn
     copy.dataLength = record.dataLength
     copy.dataCrc = record.dataCrc
     copy.digest = record.digest

@@ -42,6 +42,7 @@ export function makeState(config: Config, relay: Relay, hashSeed: number): State
   return new StateMachine(relay.watches, relay.apply, {
     digest: config.treeDigestEnabled,
     hashSeed,
+    utf16Sizes: config.compat.dataSize,
     extendedTypes: config.extendedTypesEnabled,
     emulate353: config.emulate353TTLNodes,
   })
@@ -53,7 +54,7 @@ export function makeAuth(config: Config, state: StateMachine): Auth {
     superDigest: config.superDigest?.reveal() ?? null,
     digestAuthEnabled: config.digestAuthEnabled,
     digest: digester(config.digestAlg),
-    aclBytesMax: config.juteMaxBufferBytes,
+    aclBytesMax: config.compat.identities ? lengthMaxOf(config) : config.juteMaxBufferBytes,
     ensembleNames: config.authProviders.some(({ scheme }) => scheme === 'ensemble') ? config.ensembleAuthNames : null,
     enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
   })

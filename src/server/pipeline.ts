@@ -124,13 +124,13 @@ export class Pipeline {
     const leads = options.role === 'leader'
     const gate = leads ? new SessionGate(sessions, options.localSessionsEnabled) : null
     this.prep = new Prep(state, auth, metrics.writePerNamespace, host.warn, gate, options.reconfig, options)
-    this.proposer = new Proposer(this.prep, sessions, leads, host)
+    this.proposer = new Proposer(this.prep, sessions, leads, options.compat, host)
     this.flow = options.role === 'learner' ? new LearnerFlow(sessions) : null
     this.readOnly = options.role === 'readonly'
     this.input = new Input(NO_BYTES, 0, 0, options.juteLengthMax)
     this.op = new WriteOp()
     this.request = new WriteRequest()
-    this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options.juteLengthMax)
+    this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options)
     this.inflight = []
     this.inflightHead = 0
     this.applying = null
@@ -182,7 +182,7 @@ export class Pipeline {
     // Gone or going: dropped without a reply, as in Java.
     if (session === null || session.closing || this.sessions.get(session.hi, session.lo) !== session) return true
     this.touch(session, nowMs)
-    if (!isClientOp(type)) {
+    if (!isClientOp(type, this.options.compat)) {
       this.host.warn('unknown operation', { client: conn.remoteHost, type })
       this.handshake.replyOutOfOrder(conn, xid, -1, Err.unimplemented)
       conn.closeAfterFlush(`unknown operation ${type}`)
@@ -474,7 +474,7 @@ export class Pipeline {
       this.closeLocal(conn, xid, receivedMs)
       return
     }
-    if (type === OpCode.sync && this.options.role === 'leader' && !this.host.confirmLeading()) {
+    if (type === OpCode.sync && !this.mayAnswerSync()) {
       this.inProcess-- // as if it had never come in: somebody else may lead already, and have newer things to show
       conn.closeNow('this leader hears of no quorum')
       return
@@ -482,6 +482,10 @@ export class Pipeline {
     const before = conn.output().pos
     this.reads.answer(conn, type, type === OpCode.ping ? Xid.ping : xid, ids, buf, off, end)
     this.finished(conn, xid, type, receivedMs, conn.output().pos - before)
+  }
+
+  private mayAnswerSync(): boolean {
+    return this.options.role !== 'leader' || this.options.compat.syncs || this.host.confirmLeading()
   }
 
   /** Only a local session is closed as if that were a read: no transaction says so. */
@@ -551,7 +555,7 @@ export class Pipeline {
       this.inProcess--
     } else if (this.outcome.err === Err.sessionMoved) {
       this.closeMoved(pending)
-    } else if (pending.type === OpCode.createSession) {
+    } else if (pending.type === OpCode.createSession && (conn.connecting || this.outcome.err === Err.ok)) {
       this.sessionReady(conn, pending)
     } else {
       this.replyToWrite(pending)
@@ -593,6 +597,8 @@ export class Pipeline {
   private sessionReady(conn: Connection, pending: Pending): void {
     conn.connecting = false
     const session = conn.session!
+    if (pending.xid > 0) conn.outstanding-- // a session that has been there before (compat.serverOps)
+    session.timeoutMs = conn.timeoutMs
     this.inProcess--
     this.metrics.addLatency(this.host.nowMs() - pending.receivedMs, true)
     conn.stats.replied(OpCode.createSession, 0, this.state.zxidLast, pending.receivedMs, this.host.nowMs())

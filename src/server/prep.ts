@@ -3,8 +3,9 @@
  * encodes header, body and digest once.
  *
  * A request that fails its checks becomes an error transaction, as in Java, so that it is answered in order and takes
- * a zxid. A request that cannot be decoded takes none (but a multi does). Leader and standalone only; pure: time and
- * bytes come in, a transaction goes out. Java: PrepRequestProcessor (order of checks per operation), release 3.9.5.
+ * a zxid. A request that cannot be decoded takes none (but a multi and a createSession do). Leader and standalone only;
+ * pure: time and bytes come in, a transaction goes out. Java: PrepRequestProcessor (order of checks per operation),
+ * release 3.9.5.
  */
 
 import type { StateMachine } from '../datatree/apply.ts'
@@ -17,6 +18,7 @@ import { Output } from '../jute/output.ts'
 import { textToBytes } from '../jute/text.ts'
 import { writeLong, type Zxid } from '../jute/zxid.ts'
 import type { Auth, AuthId } from './auth.ts'
+import type { Compat } from './compat.ts'
 import { type ChangeRecord, OutstandingChanges } from './outstanding.ts'
 import { hasNul, isSpecialPath, isValidPath, lastSlash, pathKey, sameBytes } from './paths.ts'
 import { QuotaGate } from './quotagate.ts'
@@ -43,6 +45,7 @@ export interface PrepOptions {
   readonly digest: boolean
   readonly reconfigEnabled: boolean
   readonly juteLengthMax: number
+  readonly compat: Compat
 }
 
 /** A request to change something. Bytes are borrowed for the call. */
@@ -63,6 +66,8 @@ const CONFIG_PATH = textToBytes('/zookeeper/config')
 const LIMITS_OF_NOTHING = textToBytes('/zookeeper/quota/zookeeper_limits')
 const TXN_HEADER_BYTES = 32
 const DIGEST_VERSION = 2
+/** These are given their zxid before Java looks into them. */
+const TAKES_ZXID_UNREAD: readonly number[] = [OpCode.multi, OpCode.createSession]
 const DIGEST_BYTES = 12
 
 export class Prep {
@@ -101,7 +106,7 @@ export class Prep {
     this.options = options
     this.namespaces = namespaces
     this.outstanding = new OutstandingChanges(state.tree)
-    this.quota = new QuotaGate(state.quotas, options.enforceQuota, warn)
+    this.quota = new QuotaGate(state.quotas, options, warn)
     this.zxidLast = state.zxidLast
     this.input = new Input(new Uint8Array(0), 0, 0, options.juteLengthMax)
     this.op = new WriteOp()
@@ -128,7 +133,7 @@ export class Prep {
       else if (type !== OpCode.closeSession) decodeWriteOp(type, input, this.op)
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
-      if (type !== OpCode.multi || err instanceof NullAclError) return -1
+      if (!TAKES_ZXID_UNREAD.includes(type) || err instanceof NullAclError) return -1
       undecodable = true
     }
     if (this.outstanding.count === 0) {
@@ -264,10 +269,11 @@ export class Prep {
     if (isSequentialMode(flags)) writeSequence(path, parent.cversion)
     if (!isValidPath(path.buf, 0, path.pos)) return Err.badArguments
     if (this.outstanding.get(path.buf, 0, path.pos) !== null) return Err.nodeExists
-    if (this.isEphemeral(parent)) return Err.noChildrenForEphemerals
+    if (this.isEphemeral(parent) || parent.ephemeralIn === zxid) return Err.noChildrenForEphemerals
     // A quota on nothing: Java logs it, cannot apply it, and exits at every start from then on.
     if (sameBytes(path.buf, 0, path.pos, LIMITS_OF_NOTHING)) return Err.badArguments
-    if (!this.quota.admit(path.buf, 0, path.pos, 1, Math.max(op.dataLength, 0), zxid)) return Err.quotaExceeded
+    const overQuota = this.quota.admit(path.buf, 0, path.pos, 1, Math.max(op.dataLength, 0), zxid)
+    if (overQuota !== Err.ok) return overQuota
 
     parent.cversion = (parent.cversion + 1) | 0
     parent.children++
@@ -279,6 +285,7 @@ export class Prep {
     node.ctimeMs = node.mtimeMs = nowMs
     if (op.type === OpCode.createContainer) {
       node.ownerHi = CONTAINER_OWNER_HI
+      if (this.options.compat.containersInMulti && isEphemeralMode(flags)) node.ephemeralIn = zxid
     } else if (op.type === OpCode.createTTL) {
       node.ownerHi = ttlOwnerHi(op.ttlMs)
       node.ownerLo = op.ttlMs | 0
@@ -357,7 +364,8 @@ export class Prep {
     if (node === null) return Err.noNode
     if (!this.auth.allowed(node.aclId, Perm.write, request.ids)) return Err.noAuth
     const bytesDelta = Math.max(op.dataLength, 0) - Math.max(node.dataLength, 0)
-    if (!this.quota.allows(buf, op.pathOff, op.pathEnd, 0, bytesDelta)) return Err.quotaExceeded
+    const overQuota = this.quota.check(buf, op.pathOff, op.pathEnd, 0, bytesDelta, zxid)
+    if (overQuota !== Err.ok) return overQuota
     if (op.version !== -1 && op.version !== node.version) return Err.badVersion
     this.quota.changed(buf, op.pathOff, op.pathEnd, 0, bytesDelta, zxid)
     node.version = (node.version + 1) | 0

@@ -13,6 +13,7 @@ import { Output } from '../jute/output.ts'
 import { epochOf, makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { AuthInfo, ForwardedRequest, LinkId } from '../zab/types.ts'
 import type { AuthId } from './auth.ts'
+import type { Compat } from './compat.ts'
 import { isForwardable } from './ops.ts'
 import type { Prep, WriteRequest } from './prep.ts'
 import { Owner, type Sessions } from './sessions.ts'
@@ -38,6 +39,7 @@ const COUNTER_WARN = Math.floor(0.9 * COUNTER_LAST)
 export class Proposer {
   private readonly prep: Prep
   private readonly sessions: Sessions
+  private readonly compat: Compat
   private readonly host: ProposerHost
   private readonly txn: Output
   /** Zxids from which to warn, and beyond which none may be used. */
@@ -46,9 +48,10 @@ export class Proposer {
   /** The epoch has no zxids left. */
   exhausted: boolean
 
-  constructor(prep: Prep, sessions: Sessions, leads: boolean, host: ProposerHost) {
+  constructor(prep: Prep, sessions: Sessions, leads: boolean, compat: Compat, host: ProposerHost) {
     this.prep = prep
     this.sessions = sessions
+    this.compat = compat
     this.host = host
     this.txn = new Output(4096)
     const epoch = epochOf(prep.zxidLast)
@@ -117,7 +120,7 @@ export class Proposer {
       off: 0,
       end: body.length,
     }
-    let err: number = isForwardable(type) ? Err.ok : Err.unimplemented
+    let err: number = isForwardable(type, this.compat) ? Err.ok : Err.unimplemented
     if (type === OpCode.createSession && body.length >= 4) err = this.openSession(request)
     if (err !== Err.ok || this.propose(request) === -1) {
       this.refuse(request, err === Err.ok ? Err.marshallingError : err)

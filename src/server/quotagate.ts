@@ -7,8 +7,15 @@
  */
 
 import type { Quotas } from '../datatree/quota.ts'
+import { Err } from '../jute/codes.ts'
 import type { Zxid } from '../jute/zxid.ts'
+import type { Compat } from './compat.ts'
 import { pathKey } from './paths.ts'
+
+export interface QuotaOptions {
+  readonly enforceQuota: boolean
+  readonly compat: Compat
+}
 
 interface PendingQuota {
   zxid: Zxid
@@ -22,49 +29,56 @@ const WARNED_MAX = 1000
 export class QuotaGate {
   private readonly quotas: Quotas
   private readonly enforced: boolean
+  private readonly compat: Compat
   private readonly warn: (message: string, fields: Record<string, unknown>) => void
   private readonly pending: PendingQuota[]
   /** Keys of quotas whose limits make no sense, each reported once. */
   private readonly warned: Set<string>
 
-  constructor(quotas: Quotas, enforced: boolean, warn: (message: string, fields: Record<string, unknown>) => void) {
+  constructor(quotas: Quotas, options: QuotaOptions, warn: (message: string, fields: Record<string, unknown>) => void) {
     this.warn = warn
     this.warned = new Set()
     this.quotas = quotas
-    this.enforced = enforced
+    this.enforced = options.enforceQuota
+    this.compat = options.compat
     this.pending = []
   }
 
   /** Checks and, if admitted, counts a change in flight. */
-  admit(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): boolean {
-    if (!this.allows(buf, off, end, count, bytes)) return false
-    this.changed(buf, off, end, count, bytes, zxid)
-    return true
+  admit(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): number {
+    const err = this.check(buf, off, end, count, bytes, zxid)
+    if (err === Err.ok) this.changed(buf, off, end, count, bytes, zxid)
+    return err
   }
 
-  /** Would the quota over this path, if any, allow so many more znodes and bytes? Only hard limits refuse. */
-  allows(buf: Uint8Array, off: number, end: number, count: number, bytes: number): boolean {
-    if (!this.enforced) return true
+  /**
+   * Err.ok where the quota over this path, if any, allows transaction `zxid` so many more znodes and bytes. Only hard
+   * limits refuse.
+   */
+  check(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): number {
+    if (!this.enforced) return Err.ok
     const entry = this.quotas.find(buf, off, end)
-    if (entry === null) return true
+    if (entry === null) return Err.ok
     const key = pathKey(entry.path)
+    if (entry.junk && this.compat.junkQuotas) return Err.marshallingError
     if (entry.junk) {
       if (this.warned.size < WARNED_MAX && !this.warned.has(key)) {
         this.warned.add(key)
         this.warn('the limits of a quota cannot be read: it is ignored', { path: key })
       }
-      return true
+      return Err.ok
     }
-    if (entry.countUsed < 0 && entry.bytesUsed < 0) return true // limits without counts: nothing to hold them against
+    if (entry.countUsed < 0 && entry.bytesUsed < 0) return Err.ok // limits without counts: nothing to hold them against
     let countUsed = entry.countUsed + count
     let bytesUsed = entry.bytesUsed + bytes
     for (const pending of this.pending) {
-      if (pending.key !== key) continue
+      if (pending.key !== key || (pending.zxid === zxid && this.compat.quotasInMulti)) continue
       countUsed += pending.count
       bytesUsed += pending.bytes
     }
-    if (count !== 0 && entry.countHardLimit > -1 && countUsed > entry.countHardLimit) return false
-    return !(bytes !== 0 && entry.bytesHardLimit > -1 && bytesUsed > entry.bytesHardLimit)
+    if (count !== 0 && entry.countHardLimit > -1 && countUsed > entry.countHardLimit) return Err.quotaExceeded
+    const tooManyBytes = bytes !== 0 && entry.bytesHardLimit > -1 && bytesUsed > entry.bytesHardLimit
+    return tooManyBytes ? Err.quotaExceeded : Err.ok
   }
 
   changed(buf: Uint8Array, off: number, end: number, count: number, bytes: number, zxid: Zxid): void {

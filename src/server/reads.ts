@@ -13,11 +13,17 @@ import { Input, ProtocolError } from '../jute/input.ts'
 import type { Output } from '../jute/output.ts'
 import { decodeText, textToBytes } from '../jute/text.ts'
 import type { Auth, AuthId } from './auth.ts'
-import type { Connection } from './connection.ts'
+import type { Compat } from './compat.ts'
+import { type Connection, OUTPUT_LIMIT_BYTES } from './connection.ts'
 import { hasNul, NULL_PATH } from './paths.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
 import type { NamespaceSummaries } from './summaries.ts'
 import { decodeMulti } from './writeop.ts'
+
+export interface ReadsOptions {
+  readonly juteLengthMax: number
+  readonly compat: Compat
+}
 
 export interface ReadsHost {
   warn(message: string, fields: Record<string, unknown>): void
@@ -33,17 +39,19 @@ export class Reads {
   private readonly namespaces: NamespaceSummaries
   private readonly host: ReadsHost
   private readonly input: Input
+  private readonly multiReadBytesMax: number
   /** The path just read: offsets into the request. */
   private pathBuf: Uint8Array
   private pathOff: number
   private pathEnd: number
 
-  constructor(state: StateMachine, auth: Auth, namespaces: NamespaceSummaries, host: ReadsHost, juteLengthMax: number) {
+  constructor(state: StateMachine, auth: Auth, namespaces: NamespaceSummaries, host: ReadsHost, options: ReadsOptions) {
     this.state = state
     this.auth = auth
     this.namespaces = namespaces
     this.host = host
-    this.input = new Input(new Uint8Array(0), 0, 0, juteLengthMax)
+    this.input = new Input(new Uint8Array(0), 0, 0, options.juteLengthMax)
+    this.multiReadBytesMax = options.compat.multiRead ? OUTPUT_LIMIT_BYTES : MULTI_READ_BYTES_MAX
     this.pathBuf = NULL_PATH
     this.pathOff = 0
     this.pathEnd = 0
@@ -316,8 +324,8 @@ export class Reads {
       } else {
         state.tree.writeChildren(node, out)
       }
-      if (out.pos - start > MULTI_READ_BYTES_MAX) {
-        this.host.warn('a multiRead asks for more than a reply may hold', { limitBytes: MULTI_READ_BYTES_MAX })
+      if (out.pos - start > this.multiReadBytesMax) {
+        this.host.warn('a multiRead asks for more than a reply may hold', { limitBytes: this.multiReadBytesMax })
         endReply(out, start, Err.marshallingError)
         return Err.marshallingError
       }

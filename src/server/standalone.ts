@@ -169,11 +169,9 @@ export class StandaloneServer {
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),
     })
+    if (orphans > 0) logger.warn({ znodes: orphans }, 'removed ephemeral znodes of sessions that do not exist')
     // What was removed without a transaction must not come back with the next replay.
-    if (orphans > 0) {
-      logger.warn({ znodes: orphans }, 'removed ephemeral znodes of sessions that do not exist')
-      await this.storage.snapshot()
-    }
+    if (orphans > 0 || config.compat.snapshotAtStart) await this.storage.snapshot()
     this.running = { state, pipeline, sessions }
     const parts = this.viewParts(() => this.clients)
     metrics.register(makeGauges(parts), makeGaugeSets(parts))

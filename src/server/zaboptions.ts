@@ -25,6 +25,8 @@ export function zabOptions(config: Config): ZabOptions {
     notificationMinMs: quorum.notificationMinMs,
     notificationMaxMs: quorum.notificationMaxMs,
     finalizeWaitMs: 200,
+    finalizeAlways: config.compat.electionWait,
+    ignoreLaterEpochs: config.compat.laterEpochs,
     multiAddress: quorum.multiAddressEnabled,
     observerSyncs: quorum.observerSyncs,
     observerMasters: quorum.observerMasterPort > 0,

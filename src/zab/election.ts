@@ -183,7 +183,7 @@ export class Election implements ElectionPort {
 
   onDialFailed(sid: Sid): void {
     this.connections.onDialFailed(sid)
-    if (this.doneAtMs !== Infinity && this.isUnanimous()) this.doneAtMs = this.out.nowMs()
+    if (this.doneAtMs !== Infinity && this.nobodyIsLeft()) this.doneAtMs = this.out.nowMs()
   }
 
   onBytes(link: LinkId, buf: Uint8Array, off: number, end: number): number {
@@ -260,7 +260,7 @@ export class Election implements ElectionPort {
   private weigh(): void {
     const ours: Heard = { vote: this.proposal, state: 'looking', version: 0 }
     if (!this.haveQuorum(this.votes, ours)) this.doneAtMs = Infinity
-    else this.doneAtMs = this.out.nowMs() + (this.isUnanimous() ? 0 : this.options.finalizeWaitMs)
+    else this.doneAtMs = this.out.nowMs() + (this.nobodyIsLeft() ? 0 : this.options.finalizeWaitMs)
   }
 
   /**
@@ -268,7 +268,8 @@ export class Election implements ElectionPort {
    * death of a leader, who does not answer any more, the silence would be most of the time without one. But not when we
    * have only just been started: who cannot be reached then is probably being started as well.
    */
-  private isUnanimous(): boolean {
+  private nobodyIsLeft(): boolean {
+    if (this.options.finalizeAlways) return false
     const ours: Heard = { vote: this.proposal, state: 'looking', version: 0 }
     for (const sid of this.voters) {
       const heard = this.votes.get(sid)

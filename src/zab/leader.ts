@@ -124,7 +124,8 @@ export class Leader implements RoleCore, Master {
     }
     this.handlers.name(handler, sid)
     if (this.phase !== 'epoch') {
-      if (acceptedEpoch > this.epoch && this.host.committed.isVoter(handler.sid)) {
+      const { committed, options } = this.host
+      if (acceptedEpoch > this.epoch && committed.isVoter(handler.sid) && !options.ignoreLaterEpochs) {
         // It has promised to follow nobody as old as us (a leader of that epoch failed before it had a quorum), and
         // would be kept out until we fail. With a later epoch all of us go on. Java lets it try for ever.
         this.quit(`server ${handler.sid} has promised epoch ${acceptedEpoch}, a later one than ours is needed`)

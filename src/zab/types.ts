@@ -114,6 +114,10 @@ export interface ZabOptions {
   readonly notificationMaxMs: number
   /** Silence that ends an election once there is a quorum (FastLeaderElection.finalizeWait). */
   readonly finalizeWaitMs: number
+  /** That silence is kept even when nobody is left to be heard, as in Java. */
+  readonly finalizeAlways: boolean
+  /** A leader goes on, as in Java, when a voter turns up that has promised a later epoch. */
+  readonly ignoreLaterEpochs: boolean
   /** Hellos of the second version, with several addresses (zookeeper.multiAddress.enabled). */
   readonly multiAddress: boolean
   /** An observer writes what it is told to its log (syncEnabled). */
@@ -138,6 +142,8 @@ export const ZAB_DEFAULTS = {
   notificationMinMs: 200,
   notificationMaxMs: 60_000,
   finalizeWaitMs: 200,
+  finalizeAlways: false,
+  ignoreLaterEpochs: false,
   multiAddress: false,
   observerSyncs: true,
   observerMasters: false,

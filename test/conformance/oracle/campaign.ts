@@ -31,6 +31,8 @@ export interface Options {
   /** Findings after which the run ends. */
   stopAfter: number
   fsync: boolean
+  /** Our server with all of its switches on, which bring ZooKeeper's way back. */
+  compat: boolean
   corpus: string
   /** Save each shrunk finding under this name and a number. */
   save: string
@@ -124,7 +126,8 @@ export class Campaign {
     const cases: Sequence[] = []
     for (const file of files) {
       if (!file.endsWith('.json') || !file.includes(this.options.only)) continue
-      cases.push(JSON.parse(readFileSync(join(this.options.corpus, file), 'utf8')) as Sequence)
+      const kept = JSON.parse(readFileSync(join(this.options.corpus, file), 'utf8')) as Sequence
+      if (this.options.compat || !kept.compat) cases.push(kept)
     }
     cases.sort((x, y) => (x.profile < y.profile ? -1 : x.profile > y.profile ? 1 : 0))
     for (const sequence of cases) if (!this.finished) await this.one(sequence, false)
@@ -154,14 +157,14 @@ export class Campaign {
     const fresh = profile === 'restart' && this.served > 0
     if (this.pair !== null && (this.profile !== profile || this.pair.dead !== null || worn || fresh)) await this.stop()
     if (this.pair === null) {
-      const { a, b, dir, port, fsync } = this.options
+      const { a, b, dir, port, fsync, compat } = this.options
       const settings = profileNamed(profile)
       const servers = [
-        new Server(a, join(dir, 'a'), port || (await freePort()), settings, fsync),
-        new Server(b, join(dir, 'b'), port ? port + 1 : await freePort(), settings, fsync),
+        new Server(a, join(dir, 'a'), port || (await freePort()), settings, { fsync, compat }),
+        new Server(b, join(dir, 'b'), port ? port + 1 : await freePort(), settings, { fsync, compat }),
       ]
       for (const s of servers) s.prepare()
-      const pair = new Pair(servers[0]!, servers[1]!)
+      const pair = new Pair(servers[0]!, servers[1]!, compat)
       this.pair = pair
       this.profile = profile
       this.served = 0

@@ -2,6 +2,9 @@
  * Every difference between the reference and this server that is known and wanted, or that the reference cannot help
  * having. One row each: what it is, why it stays, and the rule that recognises it. Whatever no rule recognises is a finding.
  *
+ * A row may name the switch of ours that brings ZooKeeper's way back (src/server/compat.ts): with all of them on, its rule
+ * is off, and what it would have let pass is a finding.
+ *
  * Rows without a rule describe what the generator never sends, or what is made comparable before comparing.
  */
 import type { Json } from './replies.ts'
@@ -14,6 +17,8 @@ export interface Case {
   a: Json
   b: Json
   profile: string
+  /** Our switches are on. */
+  compat?: boolean
 }
 
 export interface Difference {
@@ -21,6 +26,8 @@ export interface Difference {
   kind: 'deliberate' | 'arbitrary' | 'not sent'
   description: string
   why: string
+  /** compat.<name> */
+  compat?: string
   /** After an accepted difference: the states are still the same, or the rest of the sequence has no meaning. */
   after: 'continue' | 'abandon'
   matches?: (c: Case) => boolean
@@ -106,6 +113,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'deliberate',
     description: 'deleteContainer (20) from a client is refused with -6 and close',
     why: 'it is server-internal; the reference lets any client delete any empty node without a look at its ACL',
+    compat: 'serverOps',
     after: 'abandon',
     matches: ({ request, a, b }) => request?.op === 20 && answered(a) && !refused(a) && refused(b),
   },
@@ -114,6 +122,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'deliberate',
     description: 'createSession (-10) from a client is refused with -6 and close',
     why: 'the reference answers with a second ConnectResponse in mid-stream',
+    compat: 'serverOps',
     after: 'abandon',
     matches: ({ request, a, b }) => request?.op === -10 && !refused(a) && refused(b),
   },
@@ -122,6 +131,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'deliberate',
     description: 'who takes up a session with a wrong password does not end the connection that has it',
     why: 'the reference closes it before it looks at the password: whoever guesses an id can cut clients off',
+    compat: 'takeover',
     after: 'continue',
   },
   {
@@ -152,6 +162,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'not sent',
     description: 'zk_approximate_data_size of mntr is not compared',
     why: 'for paths beyond ASCII the reference counts UTF-16 units, and this server counts bytes',
+    compat: 'dataSize',
     after: 'continue',
   },
   {
@@ -160,6 +171,7 @@ export const DIFFERENCES: readonly Difference[] = [
     description:
       'a hard quota counts the earlier parts of a multi: creates that exceed it are refused, deletes make room',
     why: 'the reference counts applied writes only, so that one multi may exceed any limit',
+    compat: 'quotasInMulti',
     after: 'abandon',
     matches: countsEarlierParts,
   },
@@ -180,6 +192,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'deliberate',
     description: 'a child of a container that the same multi makes with ephemeral flags is accepted',
     why: 'the reference takes the container for an ephemeral znode until it is applied, and refuses with -108',
+    compat: 'containersInMulti',
     after: 'abandon',
     matches: isBelowOwnContainer,
   },
@@ -214,5 +227,5 @@ export const DIFFERENCES: readonly Difference[] = [
 ]
 
 export function explain(c: Case): Difference | null {
-  return DIFFERENCES.find((d) => d.matches?.(c)) ?? null
+  return DIFFERENCES.find((d) => !(c.compat && d.compat !== undefined) && d.matches?.(c)) ?? null
 }

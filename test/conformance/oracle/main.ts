@@ -4,10 +4,12 @@
  *
  *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...]
  *                     [--matrix [--strict]] [--total FILE] [--replay [--case NAME-OR-FILE]] [--show] [--save NAME] [--stop-after N]
- *                     [--fsync] [--keep] [--mutants]
+ *                     [--fsync] [--keep] [--mutants] [--compat]
  *
  * A long run can be made in pieces: the seeds follow from --seed and --sequences, and --total FILE keeps the sum. With
  * --strict it fails too if the reference did not show every answer that pairs.ts lists, or showed another.
+ *
+ * With --compat ours runs with compat.all=true, and the differences that have a switch are none that may be.
  *
  * CMD is a program with arguments that runs a server in the foreground on the zoo.cfg given as its last argument; `real`
  * stands for the reference.
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     case: { type: 'string', default: '' },
     show: { type: 'boolean', default: false },
     fsync: { type: 'boolean', default: false },
+    compat: { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
   },
@@ -67,6 +70,7 @@ const campaign = new Campaign({
   profiles: values.profile === '' ? [] : values.profile.split(','),
   stopAfter: Number(values['stop-after']),
   fsync: values.fsync,
+  compat: values.compat,
   corpus: join(root, 'test', 'conformance', 'oracle', 'corpus'),
   save: values.save,
   only: values.case,

@@ -64,11 +64,14 @@ export class Pair {
   trace: ((where: string, a: string, b: string) => void) | null = null
   private explained: string[] = []
   private profile = ''
+  private readonly compat: boolean
   /** How often the directories have changed hands. */
   private swaps = 0
 
-  constructor(a: Server, b: Server) {
+  /** `compat`: B's switches are on, and it does what the reference does. */
+  constructor(a: Server, b: Server, compat: boolean) {
     this.servers = [a, b]
+    this.compat = compat
     this.sides = [new Side('A', a.port), new Side('B', b.port)]
     this.admins = [new Side('A', a.port), new Side('B', b.port)]
     for (const side of [...this.sides, ...this.admins]) side.onWake = () => this.onWake()
@@ -215,7 +218,7 @@ export class Pair {
       conn.write(bytes)
     }
     await this.answered(conns)
-    if (others.length > 0) await this.othersClosed(others, (step.password ?? 'right') === 'right')
+    if (others.length > 0) await this.othersClosed(others, this.compat || (step.password ?? 'right') === 'right')
     this.compare(step.c, false)
   }
 
@@ -397,7 +400,12 @@ export class Pair {
   }
 
   private explain(request: Request | null, a: Json, b: Json): Difference | null {
-    return explain({ request, ...(this.swapped ? { a: b, b: a } : { a, b }), profile: this.profile })
+    return explain({
+      request,
+      ...(this.swapped ? { a: b, b: a } : { a, b }),
+      profile: this.profile,
+      compat: this.compat,
+    })
   }
 
   /** One side has events where the other has a reply: a known difference may be behind them, between the two replies. */

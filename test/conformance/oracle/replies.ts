@@ -86,12 +86,16 @@ export function decodeReply(
   tally?: (op: string, err: number) => void,
 ): Json {
   const r = new Reader(buf)
+  // The reference answers createSession with a second ConnectResponse, which has no code.
+  if (request.op === CREATE_SESSION && buf.length > 16) {
+    tally?.(String(CREATE_SESSION), 0)
+    return decodeConnect(buf, names)
+  }
   if (buf.length < 16) return { reply: 'short', bytes: buf.toString('hex') }
   const xid = r.int()
   const zxid = r.long()
   const err = r.int()
-  // The reference answers createSession with a second ConnectResponse, which has no code.
-  tally?.(String(request.op), request.op === -10 && buf.length > 16 ? 0 : err)
+  tally?.(String(request.op), err)
   const out: { [key: string]: Json } = { xid, zxid: names.zxid(zxid), err }
   if (r.at === buf.length) return out
   try {
@@ -201,4 +205,5 @@ function decodeBody(r: Reader, request: Operation, names: Names, tally?: (op: st
   }
 }
 
+export const CREATE_SESSION = -10
 const EVENTS = ['?', 'created', 'deleted', 'data', 'children']

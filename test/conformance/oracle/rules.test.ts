@@ -1,6 +1,7 @@
 /** What the oracle lets pass, and what it counts as missing: too wide a rule would hide a defect for ever. */
 import { describe, expect, it } from 'vitest'
-import { explain } from './differences.ts'
+import { NO_COMPAT } from '../../../src/server/compat.ts'
+import { DIFFERENCES, explain } from './differences.ts'
 import { replyBehindEvents } from './events.ts'
 import { judge, type Matrix, possiblePairs } from './pairs.ts'
 import type { Json } from './replies.ts'
@@ -88,6 +89,22 @@ describe('a child of a container made with ephemeral flags', () => {
   })
 })
 
+describe('with our switches on', () => {
+  it('a difference that has a switch is none that may be, and one without still is', () => {
+    const request: Request = { op: 14, subs: [create, create] }
+    const quota = { request, a: done(1, 1), b: reply(0, -125), profile: 'rich' }
+    expect(explain(quota)?.id).toBe('quota-in-multi')
+    expect(explain({ ...quota, compat: true })).toBe(null)
+    const id = (text: string): Json => ({ xid: 1, zxid: '+1', err: 0, body: { acl: [`31 digest:${text}`] } })
+    const [a, b] = [id('\xef\xbf\xbd\xef\xbf\xbd'), id('\xed\xa0\xbd\xed\xb8\x80')]
+    expect(explain({ request: { op: 6 }, a, b, profile: 'rich', compat: true })?.id).toBe('id-beyond-bmp')
+  })
+
+  it('every switch that a difference names is one of ours', () => {
+    for (const { compat } of DIFFERENCES) expect(compat ?? 'takeover', compat).toBeOneOf(Object.keys(NO_COMPAT))
+  })
+})
+
 describe('events ahead of a reply', () => {
   const frame = (xid: number, zxid: number): Buffer => {
     const bytes = Buffer.alloc(16)
@@ -118,7 +135,7 @@ describe('what only a server may ask for', () => {
 
   it('is answered there and refused here', () => {
     expect(asked(20, { xid: 1, zxid: '+1', err: -101 }, refusal)).toBe('client-delete-container')
-    expect(asked(-10, { reply: 'short', bytes: '' }, refusal)).toBe('client-create-session')
+    expect(asked(-10, { connected: 'session0', timeoutMs: 6000 }, refusal)).toBe('client-create-session')
   })
 
   it('is not answered here, and must be answered there', () => {

@@ -89,23 +89,29 @@ export function profileNamed(name: string): Profile {
   return found
 }
 
+export interface ServerOptions {
+  fsync: boolean
+  /** All of our switches on. */
+  compat: boolean
+}
+
 export class Server {
   readonly dir: string
   readonly port: number
   /** Program and arguments; the path of zoo.cfg is appended. */
   command: readonly string[]
   private readonly profile: Profile
-  private readonly fsync: boolean
+  private readonly options: ServerOptions
   private child: ChildProcess | null = null
   /** Set when the process ended without being asked to. */
   died: string | null = null
 
-  constructor(command: readonly string[], dir: string, port: number, profile: Profile, fsync: boolean) {
+  constructor(command: readonly string[], dir: string, port: number, profile: Profile, options: ServerOptions) {
     this.command = command
     this.dir = dir
     this.port = port
     this.profile = profile
-    this.fsync = fsync
+    this.options = options
   }
 
   private get config(): string {
@@ -122,7 +128,9 @@ export class Server {
     mkdirSync(join(this.dataDir, 'version-2'), { recursive: true })
     const settings = new Map<string, string>()
     const lines = [...COMMON, ...this.profile.lines, `dataDir=${this.dataDir}`, `clientPort=${this.port}`]
-    if (!this.fsync) lines.push('forceSync=no')
+    if (!this.options.fsync) lines.push('forceSync=no')
+    // Nothing to the reference.
+    if (this.options.compat) lines.push('compat.all=true')
     for (const line of lines) settings.set(line.slice(0, line.indexOf('=')), line)
     writeFileSync(this.config, `${[...settings.values()].join('\n')}\n`)
     if (this.profile.crafted) writeSequenceSnapshot(join(this.dataDir, 'version-2'))

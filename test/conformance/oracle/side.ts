@@ -7,7 +7,7 @@
 import { connect, type Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Names } from './replies.ts'
-import { isEvent, readHeader } from './replies.ts'
+import { CREATE_SESSION, isEvent, readHeader } from './replies.ts'
 import type { Target } from './requests.ts'
 import { encodeConnect, encodeRequest } from './requests.ts'
 import type { Password, Request, Step, ZxidRef } from './steps.ts'
@@ -19,8 +19,6 @@ export type Message =
   | { kind: 'closed' }
   /** An answer that did not come in time. */
   | { kind: 'silent' }
-
-const CREATE_SESSION = -10
 
 interface Pending {
   request: Request

@@ -101,4 +101,6 @@ export interface Sequence {
   /** Of a kept case. */
   name?: string
   note?: string
+  /** Of use only where our switches are on. */
+  compat?: boolean
 }

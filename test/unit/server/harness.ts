@@ -9,6 +9,7 @@ import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
 import { Auth } from '../../../src/server/auth.ts'
+import { type Compat, NO_COMPAT } from '../../../src/server/compat.ts'
 import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
 import { Metrics } from '../../../src/server/metrics.ts'
@@ -45,6 +46,7 @@ export interface HarnessOptions {
   largeRequestBytes?: number
   largeRequestsBytesMax?: number
   throttle?: Partial<ConnectionThrottle>
+  compat?: Partial<Compat>
 }
 
 const NO_THROTTLE: ConnectionThrottle = {
@@ -207,6 +209,7 @@ export class Harness implements ConnectionHost {
         digest: true,
         reconfigEnabled: options.reconfigEnabled ?? false,
         juteLengthMax: 2 * 0xf_ffff,
+        compat: { ...NO_COMPAT, ...options.compat },
         sessionTimeoutMinMs: 1000,
         sessionTimeoutMaxMs: 20_000,
         outstandingLimit: options.outstandingLimit ?? 1000,

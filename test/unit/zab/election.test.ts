@@ -116,6 +116,13 @@ describe('an election', () => {
     expect(all.nowMs).toBeLessThan(200)
   })
 
+  it('waits all the same where it is to be as in Java', () => {
+    const net = new VoteNet(1)
+    net.add(1, quorumOf([1]), 0, 0, { finalizeAlways: true }).look()
+    expectLeader(net, [1], 1)
+    expect(net.nowMs).toBe(200)
+  })
+
   it('waits at its start for one that refuses connections, for that is being started as well; later it does not', () => {
     const net = new VoteNet(1)
     for (const sid of [1, 2]) net.add(sid, THREE)

@@ -95,6 +95,12 @@ describe('discovery, at a leader', () => {
     expect(join(lone, 2, 2).slice(-2)).toEqual(['role looking', 'look 0 1'])
   })
 
+  it('goes on where that is to be as in Java: the voter is told our epoch, and goes away', () => {
+    const lone = leading(1, { zab: { ignoreLaterEpochs: true } })
+    expect(join(lone, 2, 2)).toEqual(to(2, `LEADERINFO 100000000 00010000`))
+    expect(lone.peer.role).toBe('leading')
+  })
+
   it('gives way to a better candidate that turns up before a quorum has come, and not later', () => {
     const better = { leader: 3, zxid: 1, electionEpoch: 1, peerEpoch: 0 }
     const lone = elected()

@@ -104,11 +104,11 @@ export class Server implements ElectionOut, ElectionEvents {
   readonly hints = new Map<Sid, readonly string[]>()
   private readonly net: VoteNet
 
-  constructor(net: VoteNet, sid: Sid, quorum: Quorum) {
+  constructor(net: VoteNet, sid: Sid, quorum: Quorum, options: Partial<ZabOptions>) {
     this.net = net
     this.sid = sid
     this.quorum = quorum
-    this.election = new Election(sid, optionsOf(sid), this, this, parseQuorum)
+    this.election = new Election(sid, { ...optionsOf(sid), ...options }, this, this, parseQuorum)
     this.election.onConfig(quorum, quorum)
   }
 
@@ -188,8 +188,8 @@ export class VoteNet {
     this.random = makeRandom(seed)
   }
 
-  add(sid: Sid, quorum: Quorum, zxid = 0, epoch = 0): Server {
-    const server = new Server(this, sid, quorum)
+  add(sid: Sid, quorum: Quorum, zxid = 0, epoch = 0, options: Partial<ZabOptions> = {}): Server {
+    const server = new Server(this, sid, quorum, options)
     server.zxid = zxid
     server.epoch = epoch
     this.servers.set(sid, server)
