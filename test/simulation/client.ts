@@ -13,6 +13,7 @@ import { Input } from '../../src/jute/input.ts'
 import * as records from '../../src/jute/records.ts'
 import { zxidHex } from '../../src/jute/zxid.ts'
 import { type Asked, checkReply, describe } from './checkers/replies.ts'
+import type { RequestChecker } from './checkers/requests.ts'
 import { WatchChecker } from './checkers/watches.ts'
 import type { Counts } from './counts.ts'
 import type { Fabric, Party, Stream, StreamSink } from './fabric.ts'
@@ -30,6 +31,7 @@ export interface ClientWorld {
   readonly story: Story
   readonly model: Model
   readonly counts: Counts
+  readonly requests: RequestChecker
   /** Names of servers that a client would find in its connect string. */
   servers(): readonly string[]
   /** The highest acknowledged write of all clients. */
@@ -292,7 +294,7 @@ export class Client implements Party {
     this.world.story.tell(this.machine, `event ${type} ${path}`)
     this.world.counts.events++
     law(type >= EventType.nodeCreated && type <= EventType.nodeChildrenChanged, 'I6', () => `event of type ${type}`)
-    this.session!.watches.event(type, path!)
+    this.session!.watches.event(type, path!, reply.zxid)
   }
 
   private onReply(reply: Reply): void {
@@ -306,7 +308,7 @@ export class Client implements Party {
     const { operation } = request
     story.tell(this.machine, `${describe(operation)} -> ${reply.err} at ${zxidHex(reply.zxid)}`)
     law(
-      reply.zxid >= this.lastZxid || reply.zxid <= 0,
+      reply.zxid >= this.lastZxid,
       'I5',
       () =>
         `${this.machine} saw ${zxidHex(this.lastZxid)} and is now answered at ${zxidHex(reply.zxid)} by ${this.server}`,
@@ -315,7 +317,10 @@ export class Client implements Party {
     if (operation.op === 'setWatches') watches.caughtUp(reply.zxid)
     else if (reply.err !== Err.sessionMoved) watches.replied(reply.zxid)
     checkReply(this.machine, model, request, reply)
-    if (reply.zxid > 0) this.lastZxid = reply.zxid
+    if (isWrite(operation.op) && reply.err !== Err.ok) {
+      this.world.requests.onRefused(request.session, request.xid, reply.err)
+    }
+    this.lastZxid = reply.zxid
     if (isWrite(operation.op) && reply.err === Err.ok) {
       this.world.ackedZxid = Math.max(this.world.ackedZxid, reply.zxid)
     }

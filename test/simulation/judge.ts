@@ -1,11 +1,16 @@
 /** Hands what happens at the members to the checkers, and counts it. */
 
 import type { StateMachine } from '../../src/datatree/apply.ts'
+import { StorageError } from '../../src/jute/errors.ts'
+import { id64Hex } from '../../src/jute/id64.ts'
 import { zxidHex } from '../../src/jute/zxid.ts'
 import type { Epoch, Quorum, Role, StartState } from '../../src/zab/types.ts'
 import { HistoryChecker } from './checkers/history.ts'
 import { LeadershipChecker } from './checkers/leadership.ts'
+import { SessionChecker } from './checkers/sessions.ts'
+import { WordChecker } from './checkers/words.ts'
 import { bump, type Counts } from './counts.ts'
+import { law } from './failure.ts'
 import type { Machine } from './machine.ts'
 import type { Observer } from './observe.ts'
 import type { Story } from './story.ts'
@@ -21,6 +26,7 @@ export interface JudgeOptions {
 export class Judge implements Observer {
   readonly history: HistoryChecker
   readonly leadership: LeadershipChecker
+  readonly sessions: SessionChecker
   /** The configuration in force: the newest that any member has seen committed. */
   quorum: Quorum | null
   /** Leaders as they were established. */
@@ -29,6 +35,7 @@ export class Judge implements Observer {
   private readonly counts: Counts
   private readonly options: JudgeOptions
   private readonly syncs: Map<number, string>
+  private readonly words: WordChecker
 
   constructor(story: Story, counts: Counts, options: JudgeOptions) {
     this.history = new HistoryChecker()
@@ -43,6 +50,8 @@ export class Judge implements Observer {
       quorum: () => this.quorum,
       within: options.within,
     }
+    this.sessions = new SessionChecker(this.history.model, options.tickMs, options.nowUs)
+    this.words = new WordChecker((sid) => this.history.record(sid))
     this.leadership = new LeadershipChecker(sight, options.tickMs, options.syncLimitTicks)
   }
 
@@ -54,6 +63,7 @@ export class Judge implements Observer {
 
   appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
     this.history.appended(machine.sid, zxid, bytes)
+    this.sessions.proposed(machine.sid, bytes)
   }
 
   durable(machine: Machine, zxid: number): void {
@@ -72,8 +82,7 @@ export class Judge implements Observer {
 
   delivered(machine: Machine, zxid: number, bytes: Uint8Array, state: StateMachine): void {
     this.story.mix(zxid)
-    const zab = machine.member?.zab
-    this.history.delivered(machine.sid, zxid, bytes, state, zab?.role === 'leading' && !zab.established)
+    this.history.delivered(machine.sid, zxid, bytes, state)
   }
 
   epochSaved(machine: Machine, which: Epoch, epoch: number): void {
@@ -83,6 +92,7 @@ export class Judge implements Observer {
   role(machine: Machine, role: Role): void {
     this.history.role(machine.sid, role)
     this.leadership.leadsNoMore(machine.sid)
+    this.sessions.leadsNoMore(machine.sid)
     this.syncs.set(machine.sid, 'diff')
   }
 
@@ -98,18 +108,40 @@ export class Judge implements Observer {
 
   established(machine: Machine, role: Role, leader: number, epoch: number): void {
     this.story.tell(machine.name, `established: ${role}, leader s${leader}, epoch ${epoch}`)
-    this.history.established(machine.sid, role, epoch, machine.member!.state)
+    this.history.established(machine.sid, role, leader, epoch)
     if (role === 'leading') {
       this.counts.elections++
       this.leaders.push({ sid: machine.sid, epoch, atUs: this.options.nowUs() })
       this.leadership.leads(machine.sid)
+      this.sessions.leads(machine.sid)
     } else {
       bump(this.counts.syncs, this.syncs.get(machine.sid) ?? 'diff')
     }
   }
 
+  serves(machine: Machine, state: StateMachine): void {
+    this.history.serves(machine.sid, state)
+  }
+
+  said(machine: Machine, role: Role, packet: DataView): void {
+    this.words.said(machine.sid, role, packet)
+  }
+
+  heard(machine: Machine, packet: DataView): void {
+    this.words.heard(machine.sid, packet)
+  }
+
+  sessionHeard(machine: Machine, hi: number, lo: number): void {
+    this.sessions.heard(machine.sid, id64Hex(hi, lo), this.options.nowUs())
+  }
+
+  woke(machine: Machine, stoppedUs: number): void {
+    this.sessions.woke(machine.sid, stoppedUs)
+  }
+
   configured(machine: Machine, quorum: Quorum, committed: boolean): void {
     this.story.tell(machine.name, `configuration ${zxidHex(quorum.version)} ${committed ? 'in force' : 'seen'}`)
+    if (committed) this.history.configured(quorum)
     if (committed && (this.quorum === null || quorum.version > this.quorum.version)) this.use(quorum)
   }
 
@@ -118,14 +150,25 @@ export class Judge implements Observer {
   }
 
   ended(machine: Machine): void {
+    const { endedBy } = machine
+    if (endedBy !== null) this.checkEnd(machine.name, endedBy)
     this.history.ended(machine.sid)
     this.leadership.leadsNoMore(machine.sid)
+    this.sessions.leadsNoMore(machine.sid)
     this.leadership.look()
+  }
+
+  /** I11: a member ends by itself because of its disk alone, and says which file it was. */
+  private checkEnd(who: string, err: Error): void {
+    law(err instanceof StorageError && err.file !== null, 'I11', () => `${who} ends and names no file: ${err.message}`)
+    let cause: unknown = err
+    while (cause instanceof Error && !('code' in cause)) cause = cause.cause
+    law(cause instanceof Error, 'I11', () => `${who} ends, and its disk has not failed: ${err.message}`)
   }
 
   private use(quorum: Quorum): void {
     this.quorum = quorum
-    this.history.quorums = [quorum]
+    this.history.configured(quorum)
     this.leadership.look()
   }
 }

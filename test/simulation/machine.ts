@@ -56,6 +56,7 @@ export class Machine {
   overrides: Partial<Config>
   process: Process | null
   paused: boolean
+  private pausedUs: number
   /** How far its wall clock is off. */
   wallOffsetMs: number
   /** Monotonic clocks of machines have nothing to do with each other. */
@@ -73,6 +74,7 @@ export class Machine {
     this.overrides = {}
     this.process = null
     this.paused = false
+    this.pausedUs = 0
     this.wallOffsetMs = 0
     this.bootMs = random.between(1000, 50_000_000)
     this.endedBy = null
@@ -142,6 +144,7 @@ export class Machine {
   pause(): void {
     if (this.process === null || this.paused) return
     this.paused = true
+    this.pausedUs = this.around.timeline.nowUs
     this.around.story.tell(this.name, 'stops for a while')
   }
 
@@ -149,6 +152,7 @@ export class Machine {
     if (!this.paused) return
     this.paused = false
     this.around.story.tell(this.name, 'goes on')
+    this.around.observer.woke(this, this.around.timeline.nowUs - this.pausedUs)
     this.process?.catchUp()
   }
 

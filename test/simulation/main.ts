@@ -14,7 +14,8 @@ import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { CampaignOptions, CampaignResult } from './campaign.ts'
-import { apply, MUTANTS, shrinkPages } from './patches.ts'
+import { MUTANTS } from './mutants.ts'
+import { apply, shrinkPages } from './patches.ts'
 
 const { values } = parseArgs({
   options: {
@@ -82,10 +83,10 @@ async function runMutants(): Promise<number> {
       console.log(`NOT RUN    ${name}: ${err instanceof Error ? err.message : err}`)
       continue
     }
-    const { failed } = await campaign(root, { seeds: MUTANT_SEEDS, stopAfter: 1, quiet: true })
+    const { failed } = await campaign(root, { seeds: MUTANT_SEEDS, brief: true, stopAfter: 1, quiet: true })
     rmSync(root, { recursive: true })
     const seed = failed[0]
-    const control = seed === undefined ? null : await campaign(built, { seed, seeds: 1, quiet: true })
+    const control = seed === undefined ? null : await campaign(built, { seed, seeds: 1, brief: true, quiet: true })
     const seconds = ((performance.now() - startMs) / 1000).toFixed(0)
     const verdict = control === null ? 'NOT FOUND ' : control.code !== 0 ? 'NOT PROVEN' : 'found     '
     if (control?.code !== 0) missed++

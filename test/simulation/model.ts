@@ -12,6 +12,9 @@ export interface ModelNode {
   readonly czxid: number
   readonly mzxid: number
   readonly pzxid: number
+  /** By the clocks of those who proposed it. */
+  readonly ctimeMs: number
+  readonly mtimeMs: number
   readonly version: number
   readonly cversion: number
   readonly aversion: number
@@ -58,6 +61,8 @@ export class Model {
   /** All changes, in order. */
   readonly changes: Change[]
   readonly sessions: Map<string, ModelSession>
+  /** Of the transaction in hand. */
+  private timeMs: number
   private readonly versions: Map<string, Version[]>
   /** When children came and went: parent to (zxid, name, there). */
   private readonly comings: Map<string, { zxid: number; name: string; there: boolean }[]>
@@ -68,6 +73,7 @@ export class Model {
     this.entries = []
     this.changes = []
     this.sessions = new Map()
+    this.timeMs = 0
     this.versions = new Map()
     this.comings = new Map()
     this.owned = new Map()
@@ -135,6 +141,7 @@ export class Model {
     const input = new Input(bytes)
     const header = records.readTxnHeader(input)
     const session = id64Hex(header.clientIdHi, header.clientIdLo)
+    this.timeMs = header.time
     const err = this.operation(header.type, header.zxid, session, input)
     const entry = { zxid: header.zxid, bytes, session, cxid: header.cxid, type: header.type, err }
     this.entries.push(entry)
@@ -168,7 +175,13 @@ export class Model {
         const txn = records.readSetDataTxn(input)
         const node = this.node(txn.path!)
         if (node !== null) {
-          this.put(txn.path!, zxid, { ...node, mzxid: zxid, version: txn.version, data: txn.data?.slice() ?? null })
+          this.put(txn.path!, zxid, {
+            ...node,
+            mzxid: zxid,
+            mtimeMs: this.timeMs,
+            version: txn.version,
+            data: txn.data?.slice() ?? null,
+          })
           this.changed(zxid, txn.path!, 'data')
         }
         return 0
@@ -213,6 +226,8 @@ export class Model {
       czxid: zxid,
       mzxid: zxid,
       pzxid: zxid,
+      ctimeMs: this.timeMs,
+      mtimeMs: this.timeMs,
       version: 0,
       cversion: 0,
       aversion: 0,

@@ -1,6 +1,6 @@
 /**
  * Changes to the compiled copy of the server that a campaign runs: small pages for its many short-lived trees, and the
- * deliberate faults of `--mutant`. A text that does not occur exactly once is an error: the patch is out of date.
+ * deliberate faults of `--mutant` (mutants.ts). A text that does not occur exactly once is an error: the patch is out of date.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -12,12 +12,6 @@ export interface Patch {
   readonly replace: string
 }
 
-export interface Mutant {
-  readonly name: string
-  readonly what: string
-  readonly patches: readonly Patch[]
-}
-
 /** A tree takes 4 MiB and more from its first znode on; dozens come and go in each run. */
 const SMALL_PAGES: readonly Patch[] = [
   { file: 'src/datatree/node.js', find: 'const RECORDS_PER_PAGE = 32_768;', replace: 'const RECORDS_PER_PAGE = 256;' },
@@ -25,64 +19,6 @@ const SMALL_PAGES: readonly Patch[] = [
   { file: 'src/datatree/blobs.js', find: 'const PAGE_BYTES = 1 << 20;', replace: 'const PAGE_BYTES = 1 << 16;' },
   { file: 'src/datatree/blobs.js', find: 'const PAGE_SHIFT = 16;', replace: 'const PAGE_SHIFT = 12;' },
   { file: 'src/datatree/blobs.js', find: 'const UNIT_MASK = 0xffff;', replace: 'const UNIT_MASK = 0xfff;' },
-]
-
-export const MUTANTS: readonly Mutant[] = [
-  {
-    name: 'early-newleader-ack',
-    what: 'NEWLEADER is acknowledged before the history is durable',
-    patches: [
-      {
-        file: 'src/zab/learner.js',
-        find: 'this.host.savesConfig || this.host.log.zxidDurable < this.zxidSynced',
-        replace: 'this.host.savesConfig',
-      },
-    ],
-  },
-  {
-    name: 'no-quorum',
-    what: 'a proposal commits with its first acknowledgement',
-    patches: [
-      {
-        file: 'src/zab/leader.js',
-        find: 'if (quorums.every((quorum) => quorum.containsQuorum(sids)))',
-        replace: 'if (sids.size > 0)',
-      },
-    ],
-  },
-  {
-    name: 'no-trunc',
-    what: 'a learner says that it has truncated its log, and has not',
-    patches: [
-      {
-        file: 'src/txnlog/logdir.js',
-        find: 'const kept = snapshotNames(snapFiles).filter((snapshot) => snapshot.zxid <= zxid);',
-        replace: "if (zxid >= 0) return 'ok'; const kept = [];",
-      },
-    ],
-  },
-  {
-    name: 'no-fsync',
-    what: 'the log calls durable what it has not synced',
-    patches: [
-      {
-        file: 'src/txnlog/txnlog.js',
-        find: 'this.disk.sync(into.file, (failed) => {',
-        replace: '((_file, done) => done(null))(into.file, (failed) => {',
-      },
-    ],
-  },
-  {
-    name: 'stale-epoch',
-    what: 'a learner follows a leader of an older epoch than it has promised',
-    patches: [
-      {
-        file: 'src/zab/learner.js',
-        find: 'if (this.epoch < oldest) {',
-        replace: 'if (this.epoch < 0) {',
-      },
-    ],
-  },
 ]
 
 /** Applies patches below `root`, the folder of the compiled copy. */

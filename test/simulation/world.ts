@@ -7,6 +7,7 @@
 
 import { Err } from '../../src/jute/codes.ts'
 import { zxidHex } from '../../src/jute/zxid.ts'
+import type { RequestChecker } from './checkers/requests.ts'
 import { Client, type ClientWorld, type Request } from './client.ts'
 import { bump, Counts } from './counts.ts'
 import { Fabric } from './fabric.ts'
@@ -194,6 +195,10 @@ export class World implements Surroundings, ClientWorld {
     return this.observer.history.model
   }
 
+  get requests(): RequestChecker {
+    return this.observer.history.requests
+  }
+
   servers(): readonly string[] {
     return [...this.machines.values()].map((machine) => machine.name)
   }
@@ -201,6 +206,7 @@ export class World implements Surroundings, ClientWorld {
   answered(client: Client, request: Request, reply: Reply): void {
     const { op } = request.operation
     bump(this.counts.operations, op)
+    this.observer.sessions.heard(Number(request.server.slice(1)), request.session, request.sentUs)
     if (reply.err !== Err.ok) bump(this.counts.errors, String(reply.err))
     const last = this.acked[this.acked.length - 1]
     if (this.ackedZxid > (last?.zxid ?? 0)) this.acked.push({ atUs: this.timeline.nowUs, zxid: this.ackedZxid })
@@ -226,6 +232,7 @@ export class World implements Surroundings, ClientWorld {
   sessionLost(client: Client, session: string): void {
     this.counts.sessionsLost++
     this.story.tell(client.machine, `lost ${session}`)
+    this.observer.sessions.over(client.machine, session)
   }
 
   sessionOpened(client: Client, session: string): void {

@@ -1,10 +1,12 @@
 /**
  * I1, I2, I3, I9: what is logged, what is durable, what is committed.
  *
- * A zxid stands for the same bytes wherever it is logged, since one leader alone proposes in an epoch. What is committed
- * is one list; it only grows, each addition lies durably on a quorum at that moment, every new leader has all of it, and
- * each member delivers it in order without a gap. Where a member cuts off any of it, a quorum still has it. What a member
- * has said to be durable is there after a crash. Trees at the same zxid have the same digest.
+ * A zxid stands for the same bytes wherever it is logged, since one leader alone proposes in an epoch, and for all that
+ * its leader had logged before: whoever logs it has the same entry ahead of it, across epochs too. What is committed is
+ * one list; it only grows, each addition lies durably on a quorum at that moment (a reconfiguration on one of the old and
+ * one of the new members), every new leader has all of it, and each member delivers it in order without a gap. Where a
+ * member cuts off any of it, a quorum still has it. What a member has said to be durable is there after a crash. Trees at
+ * the same zxid have the same digest; none is ahead of its log.
  */
 
 import type { StateMachine } from '../../../src/datatree/apply.ts'
@@ -13,6 +15,7 @@ import { counterOf, epochOf, zxidHex } from '../../../src/jute/zxid.ts'
 import type { Epoch, Quorum, Role, StartState } from '../../../src/zab/types.ts'
 import { law } from '../failure.ts'
 import { Model } from '../model.ts'
+import { RequestChecker } from './requests.ts'
 
 /** What is known of one member's files and memory. */
 class Record {
@@ -73,21 +76,26 @@ class Record {
 
 export class HistoryChecker {
   readonly model: Model
+  readonly requests: RequestChecker
   /** Called for each transaction as it becomes committed. */
   onCommitted: (zxid: number) => void
-  /** Those whose majority decides: the configuration committed last, and a newer one that waits. */
-  quorums: Quorum[]
+  /** Configurations that have been in force, by version. */
+  private readonly quorums: Quorum[]
   private readonly records: Map<number, Record>
   private readonly proposals: Map<number, Uint8Array>
+  /** The entry that its leader had ahead of each proposal. */
+  private readonly parents: Map<number, number>
   private readonly digests: Map<number, string>
   private readonly leaders: Map<number, number>
 
   constructor() {
     this.model = new Model()
+    this.requests = new RequestChecker()
     this.onCommitted = () => {}
     this.quorums = []
     this.records = new Map()
     this.proposals = new Map()
+    this.parents = new Map()
     this.digests = new Map()
     this.leaders = new Map()
   }
@@ -103,6 +111,14 @@ export class HistoryChecker {
 
   proposal(zxid: number): Uint8Array {
     return this.proposals.get(zxid)!
+  }
+
+  /** A configuration comes into force. */
+  configured(quorum: Quorum): void {
+    const { quorums } = this
+    const index = quorums.findIndex(({ version }) => version >= quorum.version)
+    if (index < 0) quorums.push(quorum)
+    else if (quorums[index]!.version !== quorum.version) quorums.splice(index, 0, quorum)
   }
 
   /** Its disk was replaced by an empty one. */
@@ -162,6 +178,7 @@ export class HistoryChecker {
         () => `s${sid} logs ${zxidHex(zxid)}, which no leader of that epoch has proposed`,
       )
       this.proposals.set(zxid, bytes.slice())
+      this.parents.set(zxid, record.logEnd)
     } else {
       law(Buffer.compare(known, bytes) === 0, 'I3', () => `${zxidHex(zxid)} is something else on s${sid}`)
     }
@@ -171,6 +188,12 @@ export class HistoryChecker {
       epochOf(zxid) === epochOf(last) ? zxid === last + 1 : counterOf(zxid) === 1,
       'I9',
       () => `s${sid} logs ${zxidHex(zxid)} behind ${zxidHex(last)}: a hole`,
+    )
+    const parent = this.parents.get(zxid)!
+    law(
+      last === parent,
+      'I3',
+      () => `s${sid} logs ${zxidHex(zxid)} behind ${zxidHex(last)}, its leader had ${zxidHex(parent)} there`,
     )
     record.log.push(zxid)
   }
@@ -188,7 +211,13 @@ export class HistoryChecker {
     record.durable = record.logEnd
     // The cut may bear the name of an epoch's beginning, which no entry has.
     record.delivered = Math.min(record.delivered, record.logEnd)
-    if (state.zxidLast <= zxid) this.checkDigest(sid, record.delivered, state)
+    // A leader's tree bears the name of the epoch that it began.
+    law(
+      state.zxidLast <= zxid || counterOf(state.zxidLast) === 0,
+      'I3',
+      () => `s${sid} has cut its log at ${zxidHex(zxid)}, and its tree stands at ${zxidHex(state.zxidLast)}`,
+    )
+    this.checkDigest(sid, record.delivered, state)
   }
 
   /**
@@ -198,7 +227,7 @@ export class HistoryChecker {
   private cut(sid: number, record: Record, zxid: number): void {
     const committed = record.log.filter((logged) => logged > zxid && this.model.entry(logged) !== undefined)
     record.cut(zxid)
-    for (const logged of committed) this.checkQuorum(`s${sid} cuts off`, logged)
+    for (const logged of committed) this.checkQuorum(`s${sid} cuts off`, logged, Number.POSITIVE_INFINITY)
   }
 
   /**
@@ -233,14 +262,9 @@ export class HistoryChecker {
     record.delivered = record.logEnd
   }
 
-  /** `ahead`: of a leader that is not established yet, and puts into its tree what it is about to adopt. No commit yet. */
-  delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine, ahead: boolean): void {
+  delivered(sid: number, zxid: number, bytes: Uint8Array, state: StateMachine): void {
     const record = this.record(sid)
     law(zxid <= record.logEnd, 'I3', () => `s${sid} delivers ${zxidHex(zxid)} and has not logged it`)
-    if (ahead) {
-      record.delivered = zxid
-      return
-    }
     if (record.role === 'leading' && record.leading === -1) {
       this.adopted(sid, record, zxid, bytes, state)
       return
@@ -259,11 +283,11 @@ export class HistoryChecker {
     this.checkDigest(sid, zxid, state)
   }
 
-  /** A leader that sends its tree before it is established puts into it what it is about to adopt: no commit yet. */
+  /** A leader that is not established yet puts into its tree what it is about to adopt: no commit yet. */
   private adopted(sid: number, record: Record, zxid: number, bytes: Uint8Array, state: StateMachine): void {
     const before = record.endUpTo(zxid - 1)
     law(record.has(zxid) && record.delivered === before, 'I3', () => `s${sid} adopts ${zxidHex(zxid)} out of order`)
-    law(Buffer.compare(this.proposal(zxid), bytes) === 0, 'I3', () => `s${sid} adopts another ${zxidHex(zxid)}`)
+    law(Buffer.compare(this.proposals.get(zxid)!, bytes) === 0, 'I3', () => `s${sid} adopts another ${zxidHex(zxid)}`)
     record.delivered = zxid
     this.checkDigest(sid, zxid, state)
   }
@@ -278,7 +302,7 @@ export class HistoryChecker {
     this.role(sid, 'looking')
   }
 
-  established(sid: number, role: Role, epoch: number, state: StateMachine): void {
+  established(sid: number, role: Role, leader: number, epoch: number): void {
     const record = this.record(sid)
     if (role === 'leading') {
       const other = this.leaders.get(epoch)
@@ -293,6 +317,14 @@ export class HistoryChecker {
         () =>
           `s${sid} leads epoch ${epoch} with ${record.agreed} of ${this.model.entries.length} committed transactions`,
       )
+      law(
+        record.delivered === record.logEnd,
+        'I3',
+        () => `s${sid} adopts up to ${zxidHex(record.logEnd)}, and its tree stands at ${zxidHex(record.delivered)}`,
+      )
+    } else {
+      const led = this.leaders.get(epoch)
+      law(led === leader, 'I4', () => `s${sid} takes part in epoch ${epoch} under s${leader}, which s${led} leads`)
     }
     law(
       role === 'observing' ? record.acceptedEpoch >= epoch : record.acceptedEpoch === epoch,
@@ -304,7 +336,12 @@ export class HistoryChecker {
       'I9',
       () => `s${sid} is established in ${epoch}, its file says ${record.currentEpoch}`,
     )
-    this.checkDigest(sid, record.delivered, state)
+  }
+
+  /** It is established and serves: its tree is no moving picture any more. */
+  serves(sid: number, state: StateMachine): void {
+    law(!state.fuzzy, 'I3', () => `s${sid} serves from a tree that is a moving picture`)
+    this.checkDigest(sid, this.record(sid).delivered, state)
   }
 
   epochSaved(sid: number, which: Epoch, epoch: number): void {
@@ -326,26 +363,31 @@ export class HistoryChecker {
           () => `s${sid} has ${zxidHex(logged)} where ${zxidHex(entries[i]!.zxid)} is committed`,
         )
       } else {
-        this.checkQuorum(`s${sid} commits`, logged)
-        this.model.apply(this.proposals.get(logged)!)
+        // The configuration ahead of it decides, and the one that it brings itself.
+        this.checkQuorum(`s${sid} commits`, logged, logged - 1)
+        if (this.quorumAt(logged)?.version === logged) this.checkQuorum(`s${sid} commits`, logged, logged)
+        this.requests.onCommitted(this.model.apply(this.proposals.get(logged)!))
         this.onCommitted(logged)
       }
       record.agreed = i + 1
     }
   }
 
-  private checkQuorum(what: string, zxid: number): void {
+  /** The configuration in force at `zxid`. */
+  private quorumAt(zxid: number): Quorum | undefined {
+    return this.quorums.findLast(({ version }) => version <= zxid) ?? this.quorums[0]
+  }
+
+  private checkQuorum(what: string, zxid: number, decidedAt: number): void {
     const holders = new Set<number>()
     for (const [holder, record] of this.records) {
       if (record.durable >= zxid && record.has(zxid)) holders.add(holder)
     }
-    for (const quorum of this.quorums) {
-      law(
-        quorum.containsQuorum(holders),
-        'I1',
-        () => `${what} ${zxidHex(zxid)}, durable on ${[...holders].map((h) => `s${h}`).join(' ') || 'none'} only`,
-      )
-    }
+    law(
+      this.quorumAt(decidedAt)?.containsQuorum(holders) === true,
+      'I1',
+      () => `${what} ${zxidHex(zxid)}, durable on ${[...holders].map((h) => `s${h}`).join(' ') || 'none'} only`,
+    )
   }
 
   private checkDigest(sid: number, zxid: number, state: StateMachine): void {

@@ -7,6 +7,8 @@
  */
 
 import { CreateMode, Err, OpCode } from '../../../src/jute/codes.ts'
+import { id64Hex } from '../../../src/jute/id64.ts'
+import type { Input } from '../../../src/jute/input.ts'
 import * as records from '../../../src/jute/records.ts'
 import { zxidHex } from '../../../src/jute/zxid.ts'
 import { law } from '../failure.ts'
@@ -85,9 +87,17 @@ function checkRead(place: () => string, node: ModelNode | null, reply: Reply): b
   return false
 }
 
-function checkStat(place: () => string, stat: records.Stat, node: ModelNode): void {
-  const shown = `${stat.czxid} ${stat.mzxid} ${stat.pzxid} ${stat.version} ${stat.cversion} ${stat.dataLength} ${stat.numChildren}`
-  const committed = `${node.czxid} ${node.mzxid} ${node.pzxid} ${node.version} ${node.cversion} ${node.data?.length ?? 0} ${node.children}`
+/** All that a Stat says. The owner that it shows is that of an ephemeral. */
+export function checkStat(place: () => string, stat: records.Stat, node: ModelNode): void {
+  const owner = id64Hex(stat.ephemeralOwnerHi, stat.ephemeralOwnerLo)
+  const shown = [
+    ...[stat.czxid, stat.mzxid, stat.pzxid, stat.ctime, stat.mtime, stat.version, stat.cversion, stat.aversion],
+    ...[stat.dataLength, stat.numChildren, owner],
+  ].join(' ')
+  const committed = [
+    ...[node.czxid, node.mzxid, node.pzxid, node.ctimeMs, node.mtimeMs, node.version, node.cversion, node.aversion],
+    ...[node.data?.length ?? 0, node.children, node.owner === '' ? '0x0' : node.owner],
+  ].join(' ')
   law(shown === committed, 'I2', () => `${place()}: stat is ${shown}, committed is ${committed}`)
 }
 
@@ -114,6 +124,7 @@ function checkWrite(place: () => string, model: Model, asked: Asked, reply: Repl
   if (operation.op === 'reconfig') return
   const before = model.before(reply.zxid)
   if (operation.op === 'multi') {
+    checkMulti(place, model, operation.writes, before, entry.err, reply)
     if (entry.err !== 0) return
     // All of it is there, at one zxid.
     for (const write of operation.writes) checkEffect(place, model, write, reply.zxid, asked.session, 'I8')
@@ -133,26 +144,101 @@ function checkWrite(place: () => string, model: Model, asked: Asked, reply: Repl
   }
 }
 
+/**
+ * A multi fails with the first of its operations that must, and with what that one is answered alone; those ahead of it
+ * say 0, those behind it that they were not reached. It succeeds if none of them must fail.
+ */
+function checkMulti(
+  place: () => string,
+  model: Model,
+  writes: readonly Write[],
+  before: number,
+  committed: number,
+  reply: Reply,
+): void {
+  const shown = multiErrors(reply.body)
+  const index = shown.findIndex((err) => err !== Err.ok)
+  law(
+    shown.length === writes.length && (index < 0 ? 0 : shown[index]) === committed,
+    'I8',
+    () => `${place()}: answered [${shown}], committed ${committed}`,
+  )
+  const behind = index < 0 ? [] : shown.slice(index + 1)
+  law(
+    behind.every((err) => err === Err.runtimeInconsistency),
+    'I8',
+    () => `${place()}: answered [${shown}], and what was not reached must say so`,
+  )
+  // Where one operation decides what another one finds, the state before all of them says nothing.
+  if (!independent(writes)) return
+  for (const [i, write] of writes.entries()) {
+    if (index >= 0 && i > index) return
+    const wanted = expected(model, write, before)
+    law(
+      wanted === null || wanted === shown[i],
+      'I8',
+      () => `${place()}: ${describe(write)} is answered ${shown[i]}, the state before it demands ${wanted}`,
+    )
+  }
+}
+
+function independent(writes: readonly Write[]): boolean {
+  const changes = writes.filter(({ op }) => op !== 'check')
+  const below = (path: string, other: string): boolean => other === path || other.startsWith(`${path}/`)
+  return changes.every(({ path }, i) => changes.every((other, j) => i === j || !below(path, other.path)))
+}
+
+/** The error code of each result of a multi. */
+function multiErrors(input: Input): number[] {
+  const errs: number[] = []
+  for (let header = records.readMultiHeader(input); !header.done; header = records.readMultiHeader(input)) {
+    let err: number = Err.ok
+    if (header.type === OpCode.error) err = records.readErrorResponse(input).err
+    else if (header.type === OpCode.setData) records.readSetDataResponse(input)
+    else if (header.type === OpCode.create) records.readCreateResponse(input)
+    else if (header.type === OpCode.create2 || header.type === OpCode.createContainer)
+      records.readCreate2Response(input)
+    errs.push(err)
+  }
+  return errs
+}
+
+/** The name that a create makes: with a suffix that counts what was ever created beside it. */
+function nameOf(model: Model, write: Write & { op: 'create' }, before: number): string {
+  if (!isSequential(write.flags)) return write.path
+  const parent = model.node(parentOf(write.path), before)
+  // A Stat's cversion counts deletions too, and shows with the children that are left how many there were.
+  const created = parent === null ? 0 : (parent.cversion + parent.children) / 2
+  return `${write.path}${String(created).padStart(10, '0')}`
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
 /** What the write must be answered, by the state before it; null where more than the model knows decides. */
 function expected(model: Model, write: Write, before: number): number | null {
-  const node = model.node(write.path, before)
   switch (write.op) {
     case 'create': {
-      if (isSequential(write.flags)) return null // sequential: its name is not in the request
-      const parent = write.path.slice(0, write.path.lastIndexOf('/'))
+      const parent = parentOf(write.path)
       const above = parent === '' ? null : model.node(parent, before)
       if (parent !== '' && above === null) return Err.noNode
-      if (above !== null && above.owner !== '') return Err.noChildrenForEphemerals
-      return node === null ? Err.ok : Err.nodeExists
+      if (parent === '' && isSequential(write.flags)) return null // the model does not know how many the root had
+      if (model.node(nameOf(model, write, before), before) !== null) return Err.nodeExists
+      return above !== null && above.owner !== '' ? Err.noChildrenForEphemerals : Err.ok
     }
-    case 'delete':
+    case 'delete': {
+      const node = model.node(write.path, before)
       if (node === null) return Err.noNode
       if (write.version !== -1 && write.version !== node.version) return Err.badVersion
       return node.children > 0 ? Err.notEmpty : Err.ok
+    }
     case 'setData':
-    case 'check':
+    case 'check': {
+      const node = model.node(write.path, before)
       if (node === null) return Err.noNode
       return write.version !== -1 && write.version !== node.version ? Err.badVersion : Err.ok
+    }
   }
 }
 
@@ -168,7 +254,7 @@ function checkEffect(
   const { path } = write
   switch (write.op) {
     case 'create': {
-      const created = isSequential(write.flags) ? createdBelow(model, path, zxid) : path
+      const created = isSequential(write.flags) ? createdBelow(model, write, zxid) : write.path
       const node = model.node(created, zxid)
       law(node !== null && node.czxid === zxid, id, () => `${place()}: acknowledged and not there`)
       law(sameBytes(node.data, write.data), id, () => `${place()}: other data is there`)
@@ -194,14 +280,8 @@ function checkEffect(
 }
 
 /** The znode with a suffix that this transaction made. */
-function createdBelow(model: Model, prefix: string, zxid: number): string {
-  for (let i = model.changes.length - 1; i >= 0 && model.changes[i]!.zxid >= zxid; i--) {
-    const { zxid: at, kind, path } = model.changes[i]!
-    if (at === zxid && kind === 'created' && path.startsWith(prefix) && /^\d{10}$/.test(path.slice(prefix.length))) {
-      return path
-    }
-  }
-  return prefix
+function createdBelow(model: Model, write: Write & { op: 'create' }, zxid: number): string {
+  return nameOf(model, write, model.before(zxid))
 }
 
 function checkResult(place: () => string, model: Model, write: Write, path: string, reply: Reply): void {
@@ -223,7 +303,7 @@ function isEphemeral(flags: number): boolean {
   return flags === CreateMode.ephemeral || flags === CreateMode.ephemeralSequential
 }
 
-function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
+export function sameBytes(a: Uint8Array | null, b: Uint8Array | null): boolean {
   return a === null || b === null ? a === b : Buffer.compare(a, b) === 0
 }
 

@@ -1,6 +1,7 @@
 /**
  * I6 for one session: a watch fires once (persistent ones for every change), never ahead of the reply that set it,
- * always ahead of any reply that shows a state as new as its change; none is lost over a reconnection.
+ * always ahead of any reply that shows a state as new as its change, in the order of the changes and with the zxid of
+ * each; none is lost over a reconnection, or told twice.
  *
  * What is due follows from the committed changes: a cursor walks over them as replies come; a change that one of the
  * session's watches stands for must have been told by then. After a reconnection setWatches has rules of its own
@@ -35,6 +36,8 @@ export class WatchChecker {
   /** Between a reconnection and the reply to setWatches: what has been told meanwhile. */
   private catchingUp: string[] | null
   private relativeZxid: number
+  /** Of the event told last on this connection. */
+  private eventZxid: number
   /** No watch stands and no reply has come on this connection: the server may be behind others, so the cursor waits. */
   private fresh: boolean
 
@@ -49,6 +52,7 @@ export class WatchChecker {
     this.told = new Set()
     this.catchingUp = null
     this.relativeZxid = 0
+    this.eventZxid = 0
     this.fresh = true
   }
 
@@ -87,21 +91,36 @@ export class WatchChecker {
     else this.persistent.add(path)
   }
 
-  event(type: number, path: string): void {
+  event(type: number, path: string, zxid: number): void {
     if (this.catchingUp !== null) {
+      law(
+        zxid === -1,
+        'I6',
+        () => `${this.who} is told of ${path} as of ${zxidHex(zxid)} before its watches stand again`,
+      )
       this.catchingUp.push(`${type} ${path}`)
       return
     }
     const { changes } = this.model
     for (let i = this.cursor; i < changes.length; i++) {
       const change = changes[i]!
-      if (change.path !== path || EVENT_TYPES[change.kind] !== type || this.told.has(i) || !this.stands(change))
-        continue
+      if (change.path !== path || change.zxid !== zxid || EVENT_TYPES[change.kind] !== type) continue
+      if (this.told.has(i) || !this.stands(change)) continue
+      law(
+        zxid >= this.eventZxid,
+        'I6',
+        () => `${this.who} is told of ${path} at ${zxidHex(zxid)} behind an event of ${zxidHex(this.eventZxid)}`,
+      )
+      this.eventZxid = zxid
       this.told.add(i)
       this.consume(change)
       return
     }
-    law(false, 'I6', () => `${this.who} is told of ${path} (event ${type}), for which no watch stands`)
+    law(
+      false,
+      'I6',
+      () => `${this.who} is told of ${path} at ${zxidHex(zxid)} (event ${type}), for which no watch stands`,
+    )
   }
 
   private stands({ kind, path }: Change): boolean {
@@ -119,6 +138,7 @@ export class WatchChecker {
 
   /** The connection is gone. What to say to the next server; null: there is nothing to be watched. */
   reattach(relativeZxid: number): Operation | null {
+    this.eventZxid = 0
     if (this.count === 0) {
       this.catchingUp = null
       this.fresh = true
@@ -140,26 +160,28 @@ export class WatchChecker {
 
   /** The reply to setWatches. */
   caughtUp(zxid: number): void {
-    const due = new Set<string>()
+    // One for each watch: a znode that is gone is told for its data and for its children.
+    const due: string[] = []
     for (const [path, kind] of this.data) {
       const node = this.model.node(path, zxid)
-      if (kind === 'exist' && node !== null) due.add(`${EventType.nodeCreated} ${path}`)
-      if (kind === 'data' && node === null) due.add(`${EventType.nodeDeleted} ${path}`)
+      if (kind === 'exist' && node !== null) due.push(`${EventType.nodeCreated} ${path}`)
+      if (kind === 'data' && node === null) due.push(`${EventType.nodeDeleted} ${path}`)
       if (kind === 'data' && node !== null && node.mzxid > this.relativeZxid) {
-        due.add(`${EventType.nodeDataChanged} ${path}`)
+        due.push(`${EventType.nodeDataChanged} ${path}`)
       }
     }
     for (const path of this.child) {
       const node = this.model.node(path, zxid)
-      if (node === null) due.add(`${EventType.nodeDeleted} ${path}`)
-      else if (node.pzxid > this.relativeZxid) due.add(`${EventType.nodeChildrenChanged} ${path}`)
+      if (node === null) due.push(`${EventType.nodeDeleted} ${path}`)
+      else if (node.pzxid > this.relativeZxid) due.push(`${EventType.nodeChildrenChanged} ${path}`)
     }
-    const told = new Set(this.catchingUp)
-    for (const event of due) {
-      law(told.has(event), 'I6', () => `${this.who} reconnected and was not told of event ${event}`)
-    }
+    const told = this.catchingUp ?? []
+    law(
+      told.length === due.length && [...told].sort().join() === due.sort().join(),
+      'I6',
+      () => `${this.who} reconnected and was told of events [${told}], due are [${due}]`,
+    )
     for (const event of told) {
-      law(due.has(event), 'I6', () => `${this.who} reconnected and was told of event ${event}, which is not due`)
       const type = Number(event.slice(0, event.indexOf(' ')))
       const path = event.slice(event.indexOf(' ') + 1)
       if (type !== EventType.nodeChildrenChanged) this.data.delete(path)
