@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
-import { type Disk, errorCode, later } from '../txnlog/disk.ts'
+import { type Disk, errorCode, errorPath, later } from '../txnlog/disk.ts'
 import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import {
@@ -354,7 +354,7 @@ export class MemberStorage {
       try {
         await work()
       } catch (err) {
-        if (!this.log.failed) this.host.failed(err instanceof Error ? err : new Error(String(err)))
+        if (!this.log.failed) this.host.failed(storageError(err))
       }
     })
   }
@@ -406,6 +406,13 @@ export class MemberStorage {
     const log = this.txnLog
     if (log !== null) await new Promise<void>((resolve) => log.close(() => resolve()))
   }
+}
+
+/** What the system says, with the file it is about; other errors are what they are. */
+function storageError(err: unknown): Error {
+  if (!(err instanceof Error)) return new Error(String(err))
+  if (err instanceof StorageError || errorCode(err) === '') return err
+  return new StorageError(`cannot change the data folders: ${err.message}`, errorPath(err), null, err)
 }
 
 /** One learner's way through the log. */

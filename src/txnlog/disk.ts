@@ -89,6 +89,11 @@ export function errorCode(err: unknown): string {
   return err instanceof Error && 'code' in err && typeof err.code === 'string' ? err.code : ''
 }
 
+/** The file that an error of the system was about; null where it does not say. */
+export function errorPath(err: unknown): string | null {
+  return err instanceof Error && 'path' in err && typeof err.path === 'string' ? err.path : null
+}
+
 /** A whole small file (epochs, markers); null where it is missing. */
 export async function readSmallFile(disk: Disk, path: string): Promise<Uint8Array | null> {
   let file: DiskFile
@@ -134,32 +139,51 @@ export async function removeIfThere(disk: Disk, path: string): Promise<boolean> 
 /** Linux alone promises with O_DSYNC what it does for fdatasync. */
 const SYNCED_FLAG = process.platform === 'linux' ? constants.O_DSYNC : 0
 
-/** Files of this machine, through libuv's pool. */
+/** Files of this machine, through libuv's pool. Errors say which file they are about. */
 export function nodeDisk(): Disk {
   const syncedByHand = new Set<DiskFile>()
+  /** The system does not name the file of a read, a write or a sync: an operator has to know. */
+  const paths = new Map<DiskFile, string>()
+  const opened =
+    (path: string, got: Got<DiskFile>) =>
+    (err: NodeJS.ErrnoException | null, file: DiskFile): void => {
+      if (err === null) paths.set(file, path)
+      answer(got)(err, file)
+    }
+  const named = (file: DiskFile, err: Error): Error => Object.assign(err, { path: paths.get(file) })
+  const about =
+    (file: DiskFile, done: Done) =>
+    (err: Error | null): void =>
+      done(err === null ? null : named(file, err))
   return {
-    create: (path, got) => open(path, 'wx+', 0o600, answer(got)),
+    create: (path, got) => open(path, 'wx+', 0o600, opened(path, got)),
     createSynced: (path, got) => {
       const flags = constants.O_CREAT | constants.O_EXCL | constants.O_RDWR | SYNCED_FLAG
       open(path, flags, 0o600, (err, file) => {
-        if (err !== null) return got(err, null)
-        if (SYNCED_FLAG === 0) syncedByHand.add(file)
-        got(null, file)
+        if (err === null && SYNCED_FLAG === 0) syncedByHand.add(file)
+        opened(path, got)(err, file)
       })
     },
-    open: (path, mode, got) => open(path, mode, answer(got)),
-    read: readFully,
+    open: (path, mode, got) => open(path, mode, opened(path, got)),
+    read: (file, pos, into, off, length, got) =>
+      readFully(file, pos, into, off, length, (err, count) => {
+        if (err !== null) got(named(file, err), null)
+        else got(null, count)
+      }),
     write: (file, pos, parts, done) => {
-      if (!syncedByHand.has(file)) return writeFully(file, pos, parts, done)
-      writeFully(file, pos, parts, (err) => (err === null ? fdatasync(file, done) : done(err)))
+      const told = about(file, done)
+      if (!syncedByHand.has(file)) return writeFully(file, pos, parts, told)
+      writeFully(file, pos, parts, (err) => (err === null ? fdatasync(file, told) : told(err)))
     },
-    sync: fdatasync,
-    truncate: ftruncate,
+    sync: (file, done) => fdatasync(file, about(file, done)),
+    truncate: (file, bytes, done) => ftruncate(file, bytes, about(file, done)),
     close: (file, done) => {
       syncedByHand.delete(file)
-      close(file, done)
+      const path = paths.get(file)
+      paths.delete(file)
+      close(file, (err) => done(err === null || err === undefined ? null : Object.assign(err, { path })))
     },
-    size: (file, got) => fstat(file, (err, stats) => (err ? got(err, null) : got(null, stats.size))),
+    size: (file, got) => fstat(file, (err, stats) => (err ? got(named(file, err), null) : got(null, stats.size))),
     rename: (from, to, done) =>
       rename(from, to, (err) => {
         if (err) return done(err)

@@ -22,7 +22,16 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
 import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
-import { type Disk, type DiskFile, errorCode, later, laterDone, removeIfThere, writeSmallFile } from './disk.ts'
+import {
+  type Disk,
+  type DiskFile,
+  errorCode,
+  errorPath,
+  later,
+  laterDone,
+  removeIfThere,
+  writeSmallFile,
+} from './disk.ts'
 import { type FileSnapshotOptions, FileSnapshotStore, removePartialSnapshots, SNAPSHOT_DEFAULTS } from './filestore.ts'
 import { cutFile, damageError, ENTRY_LENGTH_MAX, listLogs, scanLog } from './logdir.ts'
 import { GROUP_BYTES_MAX, LOG_HEADER_BYTES, type LogTail, RECORD_OVERHEAD_BYTES } from './logfile.ts'
@@ -159,7 +168,7 @@ export async function recover(
 /** An error of the system as one of storage; others are what they are. */
 function storageError(what: string, err: unknown): unknown {
   if (err instanceof StorageError || errorCode(err) === '' || !(err instanceof Error)) return err
-  return new StorageError(`${what}: ${err.message}`, null, null, err)
+  return new StorageError(`${what}: ${err.message}`, errorPath(err), null, err)
 }
 
 async function ensureDirs(disk: Disk, snapDir: string, logDir: string, dirAutocreate: boolean): Promise<void> {

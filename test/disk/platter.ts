@@ -269,7 +269,7 @@ export class Platter {
 
 /** An error as node:fs makes it. */
 export function systemError(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code })
+  return Object.assign(new Error(`${code}: ${path}`), { code, path })
 }
 
 function nameOf(path: string): string {

@@ -10,7 +10,7 @@ import { LeadershipChecker } from './checkers/leadership.ts'
 import { SessionChecker } from './checkers/sessions.ts'
 import { WordChecker } from './checkers/words.ts'
 import { bump, type Counts } from './counts.ts'
-import { law } from './failure.ts'
+import { Failure } from './failure.ts'
 import type { Machine } from './machine.ts'
 import type { Observer } from './observe.ts'
 import type { Story } from './story.ts'
@@ -151,7 +151,7 @@ export class Judge implements Observer {
 
   ended(machine: Machine): void {
     const { endedBy } = machine
-    if (endedBy !== null) this.checkEnd(machine.name, endedBy)
+    if (endedBy !== null) this.checkEnd(machine, endedBy)
     this.history.ended(machine.sid)
     this.leadership.leadsNoMore(machine.sid)
     this.sessions.leadsNoMore(machine.sid)
@@ -159,11 +159,14 @@ export class Judge implements Observer {
   }
 
   /** I11: a member ends by itself because of its disk alone, and says which file it was. */
-  private checkEnd(who: string, err: Error): void {
-    law(err instanceof StorageError && err.file !== null, 'I11', () => `${who} ends and names no file: ${err.message}`)
+  private checkEnd(machine: Machine, err: Error): void {
     let cause: unknown = err
     while (cause instanceof Error && !('code' in cause)) cause = cause.cause
-    law(cause instanceof Error, 'I11', () => `${who} ends, and its disk has not failed: ${err.message}`)
+    const named = err instanceof StorageError && err.file !== null
+    const what = !named ? 'names no file' : cause instanceof Error ? null : 'its disk has not failed'
+    // Not thrown: whoever ends by itself may be in the middle of anything.
+    if (what !== null)
+      machine.around.fail(new Failure('safety', 'I11', `I11: ${machine.name} ends, and ${what}: ${err.message}`))
   }
 
   private use(quorum: Quorum): void {

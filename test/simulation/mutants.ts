@@ -99,7 +99,13 @@ const DURABILITY: readonly Mutant[] = [
   {
     name: 'ack-for-two',
     what: 'I1 the acknowledgement of one learner counts for two',
-    patches: [{ file: 'src/zab/leader.js', find: 'sids.add(sid);', replace: 'sids.add(sid).add((sid % 3) + 1);' }],
+    patches: [
+      {
+        file: 'src/zab/leader.js',
+        find: 'marks.push({ sid, zxid: zxidAcked });',
+        replace: 'marks.push({ sid, zxid: zxidAcked }, { sid: (sid % 3) + 1, zxid: zxidAcked });',
+      },
+    ],
   },
   {
     name: 'failed-write-ignored',
@@ -151,8 +157,8 @@ const DURABILITY: readonly Mutant[] = [
     patches: [
       {
         file: 'src/txnlog/epochs.js',
-        find: 'await writeSmallFile(disk, path, `${path}.tmp`, bytes);',
-        replace: 'void writeSmallFile(disk, path, `${path}.tmp`, bytes).catch(() => {});',
+        find: 'await writeSmallFile(',
+        replace: 'void (async (...args) => writeSmallFile(...args).catch(() => {}))(',
       },
     ],
   },
@@ -499,19 +505,17 @@ const PROGRESS: readonly Mutant[] = [
     name: 'slow-return',
     what: 'I10 a learner that cannot connect tries again only after a long time',
     patches: [
-      { file: 'src/server/member.js', find: 'connectDelayMs: quorum.connectDelayMs', replace: 'connectDelayMs: 15000' },
+      {
+        file: 'src/server/zaboptions.js',
+        find: 'connectDelayMs: quorum.connectDelayMs',
+        replace: 'connectDelayMs: 15000',
+      },
     ],
   },
   {
     name: 'nameless-failure',
     what: 'I11 a member whose log fails does not say which file it was',
-    patches: [
-      {
-        file: 'src/txnlog/txnlog.js',
-        find: 'this.failure = new StorageError(`${what}: ${cause.message}`, path, offset, cause);',
-        replace: 'this.failure = new StorageError(`${what}: ${cause.message}`, null, null, cause);',
-      },
-    ],
+    patches: [{ file: 'src/txnlog/txnlog.js', find: ', path, offset, cause);', replace: ', null, null, cause);' }],
   },
 ]
 

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type DiskFile,
   errorCode,
+  errorPath,
   later,
   laterDone,
   nodeDisk,
@@ -66,6 +67,17 @@ describe('disk of this machine', () => {
     expect(await code(later<string[]>((got) => disk.list(join(folder, 'none'), got)))).toBe('ENOENT')
     expect(await later<boolean>((got) => disk.isDir(folder, got))).toBe(true)
     expect(await later<boolean>((got) => disk.isDir(path, got))).toBe(false)
+  })
+
+  it('I11: an error says which file it is about, also of calls that are given none', async () => {
+    const path = join(folder, 'read only')
+    await writeSmallFile(disk, path, `${path}.tmp`, Uint8Array.of(1))
+    const file = await later<DiskFile>((got) => disk.open(path, 'r', got))
+    const about = (run: Promise<unknown>): Promise<string | null> => run.then(() => 'no error', errorPath)
+    expect(await about(laterDone((done) => disk.write(file, 0, [Uint8Array.of(2)], done)))).toBe(path)
+    expect(await about(laterDone((done) => disk.truncate(file, 0, done)))).toBe(path)
+    await laterDone((done) => disk.close(file, done))
+    expect(await about(later<DiskFile>((got) => disk.open(join(folder, 'none'), 'r', got)))).toBe(join(folder, 'none'))
   })
 
   it('a whole life on it: first start, log, cut, next start; folders are 0700 and files 0600', async () => {
