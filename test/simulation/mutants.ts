@@ -3,13 +3,7 @@
  * must give it away, or a checker has a hole. What is found in the copy must not be there without the fault.
  */
 
-import type { Patch } from './patches.ts'
-
-export interface Mutant {
-  readonly name: string
-  readonly what: string
-  readonly patches: readonly Patch[]
-}
+import type { Mutant } from './patches.ts'
 
 /** The five of the protocol's own. */
 const PROTOCOL: readonly Mutant[] = [

@@ -12,6 +12,12 @@ export interface Patch {
   readonly replace: string
 }
 
+export interface Mutant {
+  readonly name: string
+  readonly what: string
+  readonly patches: readonly Patch[]
+}
+
 /** A tree takes 4 MiB and more from its first znode on; dozens come and go in each run. */
 const SMALL_PAGES: readonly Patch[] = [
   { file: 'src/datatree/node.js', find: 'const RECORDS_PER_PAGE = 32_768;', replace: 'const RECORDS_PER_PAGE = 256;' },
