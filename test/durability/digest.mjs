@@ -82,6 +82,27 @@ export function spoilLastDigest(versionDirectory) {
   writeFileSync(file, bytes)
 }
 
+/** Proposals behind the last record of the newest log, as a leader logs them before anybody else does: `error` ones. */
+export function appendProposals(versionDirectory, count) {
+  const file = join(versionDirectory, byZxid(versionDirectory, 'log').at(-1))
+  const bytes = readFileSync(file)
+  const last = [...records(bytes)].at(-1)
+  const end = last.at + 12 + last.entry.length + 1
+  const added = []
+  for (let i = 1; i <= count; i++) {
+    const record = Buffer.alloc(12 + TXN_HEADER_BYTES + 4 + 1)
+    last.entry.copy(record, 12, 0, TXN_HEADER_BYTES)
+    record.writeBigInt64BE(new In(last.entry, 12).long() + BigInt(i), 12 + 12)
+    record.writeInt32BE(TXN_ERROR, 12 + TXN_HEADER_BYTES - 4)
+    record.writeInt32BE(-101, 12 + TXN_HEADER_BYTES)
+    record.writeInt32BE(TXN_HEADER_BYTES + 4, 8)
+    record.writeBigInt64BE(BigInt(adler32(record.subarray(12, 12 + TXN_HEADER_BYTES + 4))), 0)
+    record[record.length - 1] = 0x42
+    added.push(record)
+  }
+  writeFileSync(file, Buffer.concat([bytes.subarray(0, end), ...added]))
+}
+
 function adler32(bytes) {
   let a = 1
   let b = 0

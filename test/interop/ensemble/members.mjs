@@ -179,15 +179,16 @@ export class Ensemble {
   /**
    * @param {string} directory empty, of this ensemble
    * @param {{java: string, ours: string}} commands
-   * @param {{settings?: object, dynamic?: boolean, network?: object}} options `dynamic`: the client ports stand in the
-   *   server lines; `network`: as LOOPBACK
+   * @param {{settings?: object, dynamic?: boolean, network?: object, ports?: [number, number]}} options `dynamic`: the
+   *   client ports stand in the server lines; `network`: as LOOPBACK; `ports`: the range they are chosen from
    */
-  constructor(directory, commands, { settings = {}, dynamic = false, network = LOOPBACK } = {}) {
+  constructor(directory, commands, { settings = {}, dynamic = false, network = LOOPBACK, ports = PORTS } = {}) {
     this.directory = directory
     this.commands = commands
     this.settings = settings
     this.dynamic = dynamic
     this.network = network
+    this.ports = ports
     this.members = []
   }
 
@@ -204,9 +205,9 @@ export class Ensemble {
 
   async add(sid, kind, role) {
     const member = new Member(this, sid, kind, role)
-    member.port = await choosePort(...PORTS)
-    member.quorumPort = await choosePort(...PORTS)
-    member.electionPort = await choosePort(...PORTS)
+    member.port = await choosePort(...this.ports)
+    member.quorumPort = await choosePort(...this.ports)
+    member.electionPort = await choosePort(...this.ports)
     this.members.push(member)
     return member
   }
