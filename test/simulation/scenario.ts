@@ -5,7 +5,8 @@
  *   ensemble 3 [observers 1] [reconfig] [snapCount 10] [commitLog 5] [set KEY=VALUE]...   first, where not 3 voters
  *   start 1 2 3       kill 1      power 1      pause 1      resume 1       stop, lose power, SIGSTOP, SIGCONT
  *   power 2 at|after STEP [NAME]     in the disk call STEP (write, sync, rename, ...) on a file like NAME, or behind it
- *   disk 1 slow MS | full | broken STEP | sound | empty
+ *   disk 1 slow MS | full | broken STEP | sound | empty | of 2 (a copy)
+ *   damage 1 log|snapshot    flips a bit while it is down       repair 1     as zoowarden repair
  *   partition 3 | 1 2     cut 1 2     mend 1 2     heal     break 1 2     half 1 2     delay 1 2 MS     name 1 gone|back
  *   clock 1 SECONDS       moves a wall clock        promise 1 EPOCH     it has accepted an epoch that was never begun
  *   elect [3]         waits for an established leader      follow 1 2      waits for these to be established
@@ -26,6 +27,7 @@ import * as records from '../../src/jute/records.ts'
 import { counterOf, epochOf } from '../../src/jute/zxid.ts'
 import { checkMember } from './checkers/end.ts'
 import type { Client } from './client.ts'
+import { copyData, damage, repair } from './damage.ts'
 import { Failure } from './failure.ts'
 import type { Machine } from './machine.ts'
 import type { Operation, Reply } from './wire.ts'
@@ -153,6 +155,14 @@ class Stage {
         break
       case 'disk':
         this.disk(this.machine(rest[0]!), rest.slice(1))
+        break
+      case 'damage':
+        damage(this.machine(rest[0]!), rest[1]!)
+        // What it had may be gone; that it does not vote with less is for the scenario to see.
+        if (rest[1] === 'log') world.observer.history.wiped(Number(rest[0]))
+        break
+      case 'repair':
+        await this.repair(this.machine(rest[0]!))
         break
       case 'partition':
         this.partition(rest)
@@ -301,6 +311,9 @@ class Stage {
     else if (what === 'broken') {
       let left = 1
       disk.fault = (step) => (step === more && left-- > 0 ? 'EIO' : null)
+    } else if (what === 'of') {
+      copyData(this.machine(more!), machine)
+      this.world.observer.history.wiped(machine.sid)
     } else if (what === 'empty') {
       disk.removeBelow('/data/version-2')
       this.world.observer.history.wiped(machine.sid)
@@ -309,6 +322,16 @@ class Stage {
       disk.capacityBytes = Number.POSITIVE_INFINITY
       disk.fault = () => null
     }
+  }
+
+  private async repair(machine: Machine): Promise<void> {
+    let done = false
+    const work = repair(machine).then(() => {
+      done = true
+    })
+    machine.around.stir()
+    await this.until('repair: it does not end', () => done)
+    await work
   }
 
   private partition(words: readonly string[]): void {
