@@ -163,7 +163,7 @@ export class Judge implements Observer {
     let cause: unknown = err
     while (cause instanceof Error && !('code' in cause)) cause = cause.cause
     const named = err instanceof StorageError && err.file !== null
-    const what = !named ? 'names no file' : cause instanceof Error ? null : 'its disk has not failed'
+    const what = !named ? 'names no file' : cause instanceof Error || machine.spoiled ? null : 'its disk has not failed'
     // Not thrown: whoever ends by itself may be in the middle of anything.
     if (what !== null)
       machine.around.fail(new Failure('safety', 'I11', `I11: ${machine.name} ends, and ${what}: ${err.message}`))

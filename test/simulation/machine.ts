@@ -63,6 +63,8 @@ export class Machine {
   readonly bootMs: number
   /** Why the last process ended by itself; null: it did not. */
   endedBy: Error | null
+  /** Its files were damaged, or are another's: to end because of them is right. */
+  spoiled: boolean
   starts: number
 
   constructor(around: Surroundings, sid: number, random: Random, zooCfg: string) {
@@ -78,6 +80,7 @@ export class Machine {
     this.wallOffsetMs = 0
     this.bootMs = random.between(1000, 50_000_000)
     this.endedBy = null
+    this.spoiled = false
     this.starts = 0
     this.disk.put(CONFIG_FILE, new TextEncoder().encode(zooCfg))
     this.disk.put('/data/myid', new TextEncoder().encode(`${sid}\n`))
