@@ -60,9 +60,10 @@ export async function readMark(disk: Disk, snapDir: string): Promise<Mark | null
   const bytes = await readSmallFile(disk, path)
   if (bytes === null) return null
   const text = new TextDecoder().decode(bytes)
-  const aside = /^aside=(damaged\.[\w.]+)$/m.exec(text)?.[1]
+  // As a whole: what is no longer readable may have been the line that says what stays.
+  const [, aside, keep = null] = /^aside=(damaged\.[\w.]+)(?:\nkeep=(snapshot\.[\w.]+))?\n?$/.exec(text) ?? []
   if (aside === undefined) throw new StorageError('this does not say where the old history went', path, 0)
-  return { aside, keep: /^keep=(snapshot\.[\w.]+)$/m.exec(text)?.[1] ?? null }
+  return { aside, keep }
 }
 
 /** Durable when it resolves: from here on nobody starts from what is there. */

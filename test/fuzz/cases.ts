@@ -5,7 +5,7 @@ import type { Base } from './bases.ts'
 import { damage } from './damage.ts'
 import { gunzip, gzip, recordsOf, resealLog, resealSnapshot, snappyOf } from './formats.ts'
 
-/** `tools`: the programs for files, on damaged logs and snapshots. */
+/** `epoch`: these and the other small files. `tools`: the programs for files, on damaged logs and snapshots. */
 export const KINDS = ['log', 'snapshot', 'epoch', 'config', 'tools', 'archive'] as const
 export type Kind = (typeof KINDS)[number]
 
@@ -23,6 +23,11 @@ export interface Case {
 }
 
 const EPOCH_FILES = ['acceptedEpoch', 'currentEpoch']
+/** The other small files of a folder, by name. */
+const MARKS: Readonly<Record<string, string>> = {
+  identity: 'myid=2\nserver.1=zk1:2888 zk1:3888\nserver.2=zk2:2888 zk2:3888\n',
+  resync: 'aside=damaged.20261125T140000Z\nkeep=snapshot.2a\n',
+}
 /** What the epoch files hold, in folders of ours. */
 export const EPOCH_TEXT = '2'
 
@@ -97,7 +102,11 @@ function marksOf(bytes: Uint8Array): number[] {
 }
 
 function epochCase(random: Random, base: Base): Case {
-  const file = random.pick(EPOCH_FILES)
+  const file = random.pick([...EPOCH_FILES, ...EPOCH_FILES, ...Object.keys(MARKS)])
+  const mark = MARKS[file]
+  if (mark !== undefined) {
+    return { ...bytesCase('epoch', file, new TextEncoder().encode(mark), random), base: base.name }
+  }
   const text = random.chance(0.5)
     ? EPOCH_TEXT
     : random.pick([

@@ -16,7 +16,9 @@ import type { StateMachine } from '../../src/datatree/apply.ts'
 import { StorageError } from '../../src/jute/errors.ts'
 import { epochOf, type Zxid, zxidHex } from '../../src/jute/zxid.ts'
 import { loadEpochs } from '../../src/txnlog/epochs.ts'
+import { IDENTITY_NAME, readIdentity, sameIdentity, writeIdentity } from '../../src/txnlog/identity.ts'
 import { RECOVER_DEFAULTS, type Recovered, recover } from '../../src/txnlog/recover.ts'
+import { MARK_NAME, readMark } from '../../src/txnlog/repair.ts'
 import { type Base, DATA_DIR, emptyState, FOLDER, fingerprint } from './bases.ts'
 import { type Case, EPOCH_TEXT } from './cases.ts'
 import { entryOf, isSealed, type Place, recordsOf } from './formats.ts'
@@ -71,7 +73,18 @@ async function judgeFolder(each: Case, base: Base): Promise<Verdict> {
   }
   files.set(join(FOLDER, each.file), each.bytes)
   const disk = new OverlayDisk(files)
-  return each.kind === 'epoch' ? judgeEpochs(each, base, disk) : judgeStart(each, base, disk)
+  if (each.kind !== 'epoch') return judgeStart(each, base, disk)
+  try {
+    if (each.file === IDENTITY_NAME) return await judgeIdentity(disk)
+    if (each.file === MARK_NAME) return await judgeMark(each, disk)
+    return await judgeEpochs(each, base, disk)
+  } catch (err) {
+    if (!(err instanceof StorageError)) throw err
+    if (err.file === null) throw new Wrong(`an error without a file: ${err.message}`)
+    const canonical = /Epoch$/.test(each.file) && /^\d{1,7}$/.test(Buffer.from(each.bytes).toString('latin1'))
+    if (canonical && epochIn(each.bytes) !== null) throw new Wrong(`refused without need: ${err.message}`)
+    return { outcome: 'refused', problem: null }
+  }
 }
 
 /** A rule was broken. */
@@ -237,25 +250,37 @@ function zxidAt(log: Uint8Array, place: Place): Zxid {
 async function judgeEpochs(each: Case, base: Base, disk: OverlayDisk): Promise<Verdict> {
   const told = epochIn(each.bytes)
   const other = Number(EPOCH_TEXT)
-  try {
-    const epochs = await loadEpochs(disk, FOLDER, base.zxidLast, () => {})
-    if (told === null) throw new Wrong(`epochs ${JSON.stringify(epochs)} from a file that says no number`)
-    const [accepted, current] = each.file === 'acceptedEpoch' ? [told, other] : [other, told]
-    const currentNow = Math.max(current, epochOf(base.zxidLast))
-    const expected = { accepted: Math.max(accepted, currentNow), current: currentNow }
-    const again = await loadEpochs(disk, FOLDER, base.zxidLast, () => {})
-    for (const { accepted, current } of [epochs, again]) {
-      if (accepted === expected.accepted && current === expected.current) continue
-      throw new Wrong(`epochs ${accepted} and ${current}, where ${JSON.stringify(expected)} was to be read`)
-    }
-    return { outcome: 'started', problem: null }
-  } catch (err) {
-    if (!(err instanceof StorageError)) throw err
-    if (err.file === null) throw new Wrong(`an error without a file: ${err.message}`)
-    const canonical = /^\d{1,7}$/.test(Buffer.from(each.bytes).toString('latin1'))
-    if (canonical && told !== null) throw new Wrong(`refused without need: ${err.message}`)
-    return { outcome: 'refused', problem: null }
+  const epochs = await loadEpochs(disk, FOLDER, base.zxidLast, () => {})
+  if (told === null) throw new Wrong(`epochs ${JSON.stringify(epochs)} from a file that says no number`)
+  const current = Math.max(each.file === 'currentEpoch' ? told : other, epochOf(base.zxidLast))
+  const accepted = Math.max(each.file === 'acceptedEpoch' ? told : other, current)
+  const again = await loadEpochs(disk, FOLDER, base.zxidLast, () => {})
+  for (const found of [epochs, again]) {
+    if (found.accepted === accepted && found.current === current) continue
+    throw new Wrong(`epochs ${JSON.stringify(found)}, where ${accepted} and ${current} were to be read`)
   }
+  return { outcome: 'started', problem: null }
+}
+
+/** Whatever it says now, it says the same when it has been written again. */
+async function judgeIdentity(disk: OverlayDisk): Promise<Verdict> {
+  const identity = await readIdentity(disk, FOLDER)
+  if (identity === null) throw new Wrong('an identity was not seen')
+  await writeIdentity(disk, FOLDER, identity)
+  const again = await readIdentity(disk, FOLDER)
+  if (again === null || !sameIdentity(identity, again)) throw new Wrong('another identity when it is read again')
+  return { outcome: 'started', problem: null }
+}
+
+/** Read as a whole or not at all. */
+async function judgeMark(each: Case, disk: OverlayDisk): Promise<Verdict> {
+  const mark = await readMark(disk, FOLDER)
+  if (mark === null) throw new Wrong('a mark was not seen')
+  const text = `aside=${mark.aside}${mark.keep === null ? '' : `\nkeep=${mark.keep}`}`
+  const said = Buffer.from(each.bytes).toString('latin1')
+  if (said !== text && said !== `${text}\n`)
+    throw new Wrong(`${JSON.stringify(said)} was read as ${JSON.stringify(mark)}`)
+  return { outcome: 'started', problem: null }
 }
 
 /** The first line as Java's Long.parseLong reads it, if it is an epoch; null otherwise. */
