@@ -105,7 +105,7 @@ function filesOf(disk: MemDisk): ConfigFiles {
   return new ConfigFiles(disk, CONFIG_FILE, { serverId: 1, reconfigEnabled: true })
 }
 
-function storageOn(disk: MemDisk, parts: Partial<MemberStorageHost> = {}): MemberStorage {
+export function storageOn(disk: MemDisk, parts: Partial<MemberStorageHost> = {}): MemberStorage {
   return new MemberStorage(CONFIG, disk, new Metrics(() => 0), {
     makeState: newState,
     durable: () => {},
@@ -121,14 +121,14 @@ function storageOn(disk: MemDisk, parts: Partial<MemberStorageHost> = {}): Membe
   })
 }
 
-function newState(): StateMachine {
+export function newState(): StateMachine {
   const relay = new Relay(() => {
     throw new Error('digest mismatch')
   })
   return makeState(CONFIG, relay, 1)
 }
 
-function load(storage: MemberStorage): Promise<Loaded> {
+export function load(storage: MemberStorage): Promise<Loaded> {
   return storage.load(quorumOf(CONFIG.quorum.membership))
 }
 

@@ -44,16 +44,21 @@ export async function recordStandalone(recording: Recording, turns: number, rand
   let disk = new MemDisk()
   for (const [index, { ending, rots }] of LIVES.entries()) {
     recording.follow(disk, `life ${index + 1}`, () => history.expected())
-    const recovered = await start(disk)
-    checkHistory(history.expected(), recovered.zxidLast, digestOf(recovered.state))
-    history.recovered(recovered.zxidLast)
-    await serve(disk, recovered, history, { turns, ending, rots }, random)
+    await liveAlone(disk, history, { turns, ending, rots }, random)
     disk.end((call) => (ending === 'stopped' ? null : call.step === 'write' ? random.next() : null))
     disk = ending === 'power' ? disk.afterPowerLoss(some(() => random.next())) : disk.afterKill()
   }
 }
 
-/** A start finds what it has to, and the server goes on with it. */
+/** One process: a start that finds what it has to, and some work. */
+export async function liveAlone(disk: MemDisk, history: History, plan: Plan, random: Random): Promise<void> {
+  const recovered = await start(disk)
+  checkHistory(history.expected(), recovered.zxidLast, digestOf(recovered.state))
+  history.recovered(recovered.zxidLast)
+  await serve(disk, recovered, history, plan, random)
+}
+
+/** A start finds what it has to. */
 export async function checkStandalone(disk: MemDisk, expected: Expected): Promise<void> {
   const { zxidLast, state } = await start(disk)
   checkHistory(expected, zxidLast, digestOf(state))
@@ -67,7 +72,8 @@ export async function goOnStandalone(disk: MemDisk, random: Random): Promise<voi
   await checkStandalone(disk.afterPowerLoss(some(() => random.next())), history.expected())
 }
 
-function start(disk: MemDisk): Promise<Recovered> {
+/** The start of a server that runs alone. */
+export function start(disk: MemDisk): Promise<Recovered> {
   const relay = new Relay(() => {
     throw new Error('digest mismatch')
   })
@@ -80,7 +86,7 @@ function start(disk: MemDisk): Promise<Recovered> {
   )
 }
 
-interface Plan {
+export interface Plan {
   readonly turns: number
   readonly ending: Ending
   readonly rots: boolean
@@ -116,8 +122,8 @@ async function serve(
       storage.propose(zxid, txn, 0, txn.length)
     }
     storage.flush()
-    if (random.chance(0.6)) await until(settled)
-    else await until(() => true)
+    if (random.chance(0.6)) await until(disk, settled)
+    else await until(disk, () => true)
     if (turn % 9 === 0) {
       if (rotten < 0 && rot(disk)) rotten = turn
       await purge(disk, CONFIG, CONFIG.snapRetainCount)
@@ -144,9 +150,10 @@ function breakDown(disk: MemDisk, ending: Ending): void {
   disk.fault = (step, path) => (step === 'sync' && path.includes('/log.') && left-- > 0 ? 'EIO' : null)
 }
 
-/** Lets the disk work until it is so, and once in any case. */
-async function until(goal: () => boolean): Promise<void> {
+/** Lets the disk work until it is so, and once in any case. A process that has ended goes no further. */
+async function until(disk: MemDisk, goal: () => boolean): Promise<void> {
   do {
     await new Promise((resolve) => setImmediate(resolve))
+    if (disk.ended) await new Promise(() => {})
   } while (!goal())
 }
