@@ -5,7 +5,7 @@ import { Member, type MemberHost } from '../../../src/server/member.ts'
 import { Metrics } from '../../../src/server/metrics.ts'
 import type { Network } from '../../../src/zab/links.ts'
 import type { Quorum } from '../../../src/zab/types.ts'
-import { MemDisk } from '../txnlog/memdisk.ts'
+import { MemDisk } from '../../disk/memdisk.ts'
 import { packet, packetTexts } from '../zab/lone.ts'
 
 const SERVERS = [1, 2, 3].map((sid) => `server.${sid}=127.0.0.1:${2000 + sid}:${3000 + sid}`).join('\n')

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Backlog } from '../../../src/server/backlog.ts'
-import { seeded } from '../txnlog/memdisk.ts'
+import { seeded } from '../../disk/memdisk.ts'
 
 describe('a backlog', () => {
   it('gives back every byte in order, however they come and go', () => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { ConfigFiles, dynamicFileText, staticFileText } from '../../../src/server/configfiles.ts'
 import { parseProperties } from '../../../src/server/properties.ts'
-import { MemDisk } from '../txnlog/memdisk.ts'
+import { MemDisk } from '../../disk/memdisk.ts'
 
 interface Recorded {
   readonly texts: Readonly<Record<string, string>>

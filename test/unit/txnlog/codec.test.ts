@@ -7,7 +7,7 @@ import { type Codec, decoderFor, encoderFor } from '../../../src/txnlog/codec.ts
 import { later } from '../../../src/txnlog/disk.ts'
 import { COMPRESSIONS, logName, logNames, snapshotName, snapshotNames, zxidOfName } from '../../../src/txnlog/names.ts'
 import { snappyBytesMax, snappyDecode, snappyEncode, snappyLength, snappyTable } from '../../../src/txnlog/snappy.ts'
-import { seeded } from './memdisk.ts'
+import { seeded } from '../../disk/memdisk.ts'
 import { FIXTURES } from './states.ts'
 
 async function run(codec: Codec, bytes: Uint8Array, pieceBytes: number): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { makeZxid } from '../../../src/jute/zxid.ts'
 import { loadEpochs, readEpoch, writeEpoch } from '../../../src/txnlog/epochs.ts'
-import { MemDisk, seeded, systemError } from './memdisk.ts'
+import { MemDisk, seeded } from '../../disk/memdisk.ts'
 import { VERSION_2 } from './states.ts'
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -75,7 +75,7 @@ describe('epoch files', () => {
 
   it('D1: no room for an epoch is an error that names the file, and the old number stays', async () => {
     const mem = disk('7', '7')
-    mem.fault = (step, path) => (step === 'write' ? systemError('ENOSPC', path) : null)
+    mem.fault = (step) => (step === 'write' ? 'ENOSPC' : null)
     await expect(writeEpoch(mem, VERSION_2, 'acceptedEpoch', 8)).rejects.toThrow(/ENOSPC.*acceptedEpoch/)
     mem.fault = () => null
     expect(await readEpoch(mem, VERSION_2, 'acceptedEpoch')).toBe(7)

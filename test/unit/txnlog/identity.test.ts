@@ -7,7 +7,7 @@ import {
   sameIdentity,
   writeIdentity,
 } from '../../../src/txnlog/identity.ts'
-import { MemDisk, pathIn } from './memdisk.ts'
+import { MemDisk, pathIn } from '../../disk/memdisk.ts'
 import { VERSION_2 } from './states.ts'
 
 const SERVERS = new Map([

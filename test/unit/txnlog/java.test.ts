@@ -7,7 +7,7 @@ import { ENTRY_LENGTH_MAX, scanLog } from '../../../src/txnlog/logdir.ts'
 import { logNames, snapshotNames } from '../../../src/txnlog/names.ts'
 import { readSnapshot } from '../../../src/txnlog/snapfile.ts'
 import { loadInto } from '../../../src/txnlog/snapshot.ts'
-import { MemDisk } from './memdisk.ts'
+import { MemDisk } from '../../disk/memdisk.ts'
 import { digestOf, FIXTURES, fixtureTree, listTree, makeState, putFixture, recoverOn, VERSION_2 } from './states.ts'
 
 const LIVES = ['plain', 'gz', 'snappy']

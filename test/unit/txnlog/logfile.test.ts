@@ -2,8 +2,8 @@ import { deflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { ADLER_START, adler32 } from '../../../src/txnlog/adler32.ts'
 import { frameRecord, LogScanner, type LogTail, writeLogHeader } from '../../../src/txnlog/logfile.ts'
+import { seeded } from '../../disk/memdisk.ts'
 import { entry, logFileOf } from './entries.ts'
-import { seeded } from './memdisk.ts'
 
 const LENGTH_MAX = 0x1f_fffe
 

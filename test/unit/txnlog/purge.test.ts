@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../../src/txnlog/filestore.ts'
 import { forgetHistory, truncateHistory } from '../../../src/txnlog/logdir.ts'
 import { purge } from '../../../src/txnlog/purge.ts'
+import { MemDisk } from '../../disk/memdisk.ts'
 import { logFileOf } from './entries.ts'
-import { MemDisk } from './memdisk.ts'
 import { createTxn, DIRS, digestOf, makeState, recoverOn, VERSION_2 } from './states.ts'
 
 /** Txns 1 to 60; a log begins at 1, 11, 21 ... and a snapshot stands at 5, 15, 25 ... */

@@ -8,9 +8,9 @@ import { ENTRY_LENGTH_MAX, LogCursor } from '../../../src/txnlog/logdir.ts'
 import { COMPRESSIONS, type SnapshotName, snapshotNames } from '../../../src/txnlog/names.ts'
 import { readSnapshot } from '../../../src/txnlog/snapfile.ts'
 import { loadInto, loadNowhere } from '../../../src/txnlog/snapshot.ts'
+import { MemDisk, pathIn } from '../../disk/memdisk.ts'
 import { NOTHING } from '../../disk/survival.ts'
 import { logFileOf } from './entries.ts'
-import { MemDisk, pathIn, systemError } from './memdisk.ts'
 import {
   createTxn,
   DIRS,
@@ -393,7 +393,7 @@ describe('recovery: snapshots', () => {
     const store = new FileSnapshotStore(disk, VERSION_2, SNAPSHOT_DEFAULTS)
     const names = disk.names(VERSION_2)
     for (const step of ['create', 'write', 'sync', 'rename']) {
-      disk.fault = (name, path) => (name === step && path.includes('partial') ? systemError('ENOSPC', path) : null)
+      disk.fault = (name, path) => (name === step && path.includes('partial') ? 'ENOSPC' : null)
       await expect(store.takeSnapshot(state)).rejects.toThrow(/ENOSPC/)
       expect(disk.names(VERSION_2)).toEqual(names)
       expect(store.busy).toBe(false)
@@ -460,7 +460,7 @@ describe('recovery: folders', () => {
   it('D2: an error of the disk refuses the start', async () => {
     for (const step of ['read', 'open', 'list', 'sync']) {
       const disk = await small()
-      disk.fault = (name, path) => (name === step ? systemError('EIO', path) : null)
+      disk.fault = (name) => (name === step ? 'EIO' : null)
       expect((await refusal(disk)).message).toMatch(/EIO/)
       expect(disk.openFiles).toEqual([])
     }

@@ -15,8 +15,8 @@ import {
   removeMark,
   writeMark,
 } from '../../../src/txnlog/repair.ts'
+import { MemDisk, pathIn } from '../../disk/memdisk.ts'
 import { logFileOf } from './entries.ts'
-import { MemDisk, pathIn } from './memdisk.ts'
 import { createTxn, DIRS, makeState, recoverOn, VERSION_2 } from './states.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 25, 14, 3, 9, 500)

@@ -14,7 +14,7 @@ import {
   type RecoverOptions,
   recover,
 } from '../../../src/txnlog/recover.ts'
-import { type MemDisk, pathIn } from './memdisk.ts'
+import { type MemDisk, pathIn } from '../../disk/memdisk.ts'
 
 export const DIRS = { dataDir: pathIn(), dataLogDir: pathIn() }
 export const VERSION_2 = pathIn('version-2')

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import type { StorageError } from '../../../src/jute/errors.ts'
 import { makeZxid } from '../../../src/jute/zxid.ts'
 import { TXN_LOG_DEFAULTS, TxnLog, type TxnLogOptions } from '../../../src/txnlog/txnlog.ts'
+import { MemDisk, pathIn } from '../../disk/memdisk.ts'
 import { entry, logFileOf, zxids } from './entries.ts'
-import { MemDisk, pathIn, systemError } from './memdisk.ts'
 
 const DIR = pathIn('version-2')
 
@@ -140,7 +140,7 @@ describe('transaction log', () => {
     async (step) => {
       const { disk, log, durable, failures } = rig()
       let calls = 0
-      disk.fault = (name, path) => (name === step && ++calls > 0 ? systemError('EIO', path) : null)
+      disk.fault = (name) => (name === step && ++calls > 0 ? 'EIO' : null)
       append(log, [1])
       log.flush()
       append(log, [2])
