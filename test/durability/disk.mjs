@@ -10,9 +10,9 @@
  */
 
 import { failingMember, failingStandalone } from './disk_failing.mjs'
-import { fullEnsemble, fullStandalone } from './disk_full.mjs'
+import { fullEnsemble, fullSnapshot, fullStandalone } from './disk_full.mjs'
 import { killsAtEvents, killsInTruncation } from './disk_kills.mjs'
-import { enterOwnMounts, hasLoopDevices } from './disk_mounts.mjs'
+import { enterOwnMounts } from './disk_mounts.mjs'
 import { keepDirectory, readArguments, seededRandom, serverOfThisRepository, temporaryDirectory } from './process.mjs'
 
 const USAGE = "usage: disk.mjs [--only TEXT] [--rounds N] [--seed N] [--disk ext4|tmpfs] [--server 'CMD'] [--keep]"
@@ -29,10 +29,11 @@ const args = readArguments(USAGE, {
 /** Each: what it shows, what it needs, how it runs. */
 const PARTS = [
   { name: 'D1: a full disk, standalone', needs: 'mounts', run: fullStandalone },
+  { name: 'D1: no room for a snapshot', needs: 'mounts', run: fullSnapshot },
   { name: 'D1: a full disk at a follower', needs: 'mounts', run: (test) => fullEnsemble(test, 'follower') },
   { name: 'D1: a full disk at the leader', needs: 'mounts', run: (test) => fullEnsemble(test, 'leader') },
-  { name: 'D2: a failing disk, standalone', needs: 'loop', run: failingStandalone },
-  { name: 'D2: a failing disk at a member', needs: 'loop', run: failingMember },
+  { name: 'D2: a failing disk, standalone', needs: 'devices', run: failingStandalone },
+  { name: 'D2: a failing disk at a member', needs: 'devices', run: failingMember },
   { name: 'C1, C3, C5, C16: kills at events in the folder', needs: '', run: killsAtEvents },
   { name: 'C14: kills in a truncation', needs: '', run: killsInTruncation },
 ]
@@ -42,16 +43,16 @@ function print(line) {
 }
 
 async function main() {
-  const has = { '': true, mounts: enterOwnMounts() }
-  has.loop = has.mounts && hasLoopDevices()
-  const disk = args.disk || (has.loop ? 'ext4' : 'tmpfs')
+  const mounts = enterOwnMounts()
+  const has = { '': true, mounts: mounts !== 'nothing', devices: mounts === 'devices' }
+  const disk = args.disk || (has.devices ? 'ext4' : 'tmpfs')
   print(`disk: seed ${args.seed}, ${args.rounds} rounds of each kill, small file systems of ${disk}`)
   let passed = 0
   let failed = 0
   const missed = []
   for (const { name, needs, run } of PARTS.filter((part) => part.name.includes(args.only))) {
     if (!has[needs]) {
-      missed.push(`${name} (${needs === 'loop' ? 'no loop devices' : 'no mounts'} here)`)
+      missed.push(`${name} (${needs === 'devices' ? 'no loop devices' : 'no mounts'} here)`)
       continue
     }
     const directory = temporaryDirectory('zoowarden-disk', args.keep)

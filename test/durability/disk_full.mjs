@@ -2,15 +2,17 @@
  * A disk that is full while clients write. The server steps aside: it stops serving, says why, and answers the words;
  * when there is room again it comes back by itself. (Scenario D1)
  */
-import { mkdirSync, symlinkSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Ensemble, until, withStory } from '../interop/ensemble/members.mjs'
 import { expectEqual } from '../interop/ensemble/trees.mjs'
+import { byZxid } from './digest.mjs'
 import { expectRight } from './disk_kills.mjs'
 import { Load } from './disk_load.mjs'
 import { SmallDisk } from './disk_mounts.mjs'
 import { mntr, sleep, startServer, stopServer, tailOf, untilServing, writeConfig } from './process.mjs'
-import { fourLetterWord } from './wire.mjs'
+import { code, fourLetterWord, WireClient } from './wire.mjs'
 
 const PORT = 22350
 const DISK_MIB = 300
@@ -47,6 +49,44 @@ export async function fullStandalone({ directory, server: command, disk: kind })
   await stopServer(server)
   disk.unmount()
   return `${load.acknowledged} acknowledged writes, back ${backMs} ms after there was room`
+}
+
+/** A tree that is larger than the room left: snapshots fail, writes go on, and with room there is a snapshot again. */
+export async function fullSnapshot({ directory, server: command, disk: kind }) {
+  const disk = makeDisk(kind, join(directory, 'data'), join(directory, 'work'))
+  const configFile = writeConfig(directory, PORT, { preAllocSize: 16_384, snapCount: 400 })
+  const server = startServer(command, configFile, { port: PORT, logFile: join(directory, 'server.log') })
+  await untilServing(server)
+  await plantTree(PORT, 400, 50_000)
+  const version2 = join(directory, 'data', 'version-2')
+  // 20 MB of tree. Log files are grown ahead of time, so that it is the snapshot that finds no room.
+  const load = new Load(() => [{ port: PORT }], { valueBytes: 200 })
+  disk.fill(10 * 2 ** 20)
+  await until('a snapshot fails', () => /snapshot failed/.test(tailOf(server, 1000)), NOTICED_MS)
+  const newest = byZxid(version2, 'snapshot').at(-1)
+  await sleep(FULL_MS)
+  if (server.ended !== null) throw new Error(`it ended: ${server.ended}${tailOf(server)}`)
+  if (byZxid(version2, 'snapshot').at(-1) !== newest) throw new Error('a snapshot found room that was not there')
+  const left = readdirSync(version2).filter((name) => name.startsWith('partial-snapshot.'))
+  if (left.length > 1) throw new Error(`snapshots that failed were left behind: ${left.join(' ')}`)
+  disk.makeRoom()
+  await until('there is a snapshot again', () => byZxid(version2, 'snapshot').at(-1) !== newest, BACK_MS)
+  await untilBack(PORT, server)
+  if (!(await load.writesSince(performance.now(), 20_000))) throw new Error(`no write at the end${tailOf(server)}`)
+  await load.stop()
+  await expectRight(load, { port: PORT })
+  await stopServer(server)
+  disk.unmount()
+  return `${load.acknowledged} acknowledged writes`
+}
+
+async function plantTree(port, count, bytes) {
+  const client = await WireClient.connect({ port })
+  for (let i = 0; i < count; i++) {
+    const { err } = await client.create(`/planted${i}`, randomBytes(bytes))
+    if (err !== code.ok) throw new Error(`planting: ${err}`)
+  }
+  await client.close()
 }
 
 /** `role`: what the member with the full disk is when it gets full. */

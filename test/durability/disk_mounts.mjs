@@ -21,23 +21,20 @@ with open(sys.argv[1], 'rb+') as device:
 `
 
 /**
- * Runs this program again in a namespace of its own, and ends with its status. Returns inside it; false where there is
- * no such thing here.
+ * Runs this program again in a namespace of its own, and ends with its status. Returns inside it: what may be mounted
+ * there, 'devices' (as root), 'memory' (tmpfs alone, as anybody), or 'nothing' where there are no namespaces.
  */
 export function enterOwnMounts() {
-  if (process.env[INSIDE] !== undefined) return process.env[INSIDE] === 'yes'
-  const own = process.getuid() === 0 ? ['--mount'] : ['--user', '--map-root-user', '--mount']
+  if (process.env[INSIDE] !== undefined) return process.env[INSIDE]
+  const root = process.getuid() === 0
+  const own = root ? ['--mount'] : ['--user', '--map-root-user', '--mount']
   const works = spawnSync('unshare', [...own, 'true']).status === 0
-  const env = { ...process.env, [INSIDE]: works ? 'yes' : 'no' }
+  const devices = root && spawnSync('losetup', ['--find']).status === 0
+  const env = { ...process.env, [INSIDE]: works ? (devices ? 'devices' : 'memory') : 'nothing' }
   const words = [process.execPath, ...process.argv.slice(1)]
   const command = works ? ['unshare', ...own, '--propagation', 'private', ...words] : words
   const { status } = spawnSync(command[0], command.slice(1), { stdio: 'inherit', env })
   process.exit(status ?? 1)
-}
-
-/** Are there loop devices to be had? Without them only tmpfs is left, and no device that could fail. */
-export function hasLoopDevices() {
-  return process.getuid() === 0 && spawnSync('losetup', ['--find']).status === 0
 }
 
 export class SmallDisk {
