@@ -6,8 +6,8 @@
  * (world:anyone, all) without an entry. Java gives it to the root, /zookeeper and /zookeeper/quota, and to a null list;
  * the same list sent by a client is interned like any other. Ids are local to a server: they are not replicated.
  *
- * A list is kept as jute's vector<ACL>, in the bytes Java would write after reading it, which makes equal lists equal
- * bytes. `intern` of a known list allocates nothing.
+ * A list is kept as jute's vector<ACL>, in the bytes Java writes, which makes equal lists equal bytes. Read back, an id is
+ * what it was, beyond U+FFFF as well, which Java's is not. `intern` of a known list allocates nothing.
  */
 
 import { assert } from '../jute/assert.ts'
@@ -215,7 +215,7 @@ export function decodeAcl(buf: Uint8Array, off: number, end: number): AclEntry[]
   const entries: AclEntry[] = []
   for (let i = 0; i < count; i++) {
     const perms = inp.int()
-    entries.push({ perms, scheme: inp.string() ?? '', id: inp.string() ?? '' })
+    entries.push({ perms, scheme: inp.storedText() ?? '', id: inp.storedText() ?? '' })
   }
   return entries
 }

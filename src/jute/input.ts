@@ -6,7 +6,7 @@
  * Java: BinaryInputArchive (checkLength for the length rule; a vector count below zero reads as empty or null).
  */
 
-import { decodeText } from './text.ts'
+import { decodeStoredText, decodeText } from './text.ts'
 import { readLong } from './zxid.ts'
 
 /** Malformed bytes from a peer. `offset` counts from the start of the buffer that was read. */
@@ -112,6 +112,15 @@ export class Input {
     const at = this.off
     this.off = at + length
     return decodeText(this.buf, at, at + length)
+  }
+
+  /** A string that comes from a transaction or snapshot; see decodeStoredText. */
+  storedText(): string | null {
+    const length = this.length()
+    if (length < 0) return null
+    const at = this.off
+    this.off = at + length
+    return decodeStoredText(this.buf, at, at + length)
   }
 
   /** Steps over a string or buffer. */

@@ -10,6 +10,15 @@
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 export function decodeText(buf: Uint8Array, off: number, end: number): string {
+  return decode(buf, off, end, false)
+}
+
+/** The inverse of `encodeText`, where Java has none: surrogates come back as they went, and so does any other text. */
+export function decodeStoredText(buf: Uint8Array, off: number, end: number): string {
+  return decode(buf, off, end, true)
+}
+
+function decode(buf: Uint8Array, off: number, end: number, keepSurrogates: boolean): string {
   if (end - off < 24) {
     let ascii = ''
     let at = off
@@ -22,8 +31,10 @@ export function decodeText(buf: Uint8Array, off: number, end: number): string {
   for (let at = off; at + 1 < end; at++) {
     if (buf[at] !== 0xed || (buf[at + 1]! & 0xe0) !== 0xa0) continue
     if (from < at) text += decoder.decode(buf.subarray(from, at))
-    text += '\ufffd'
-    at += at + 2 < end && (buf[at + 2]! & 0xc0) === 0x80 ? 2 : 1
+    const whole = at + 2 < end && (buf[at + 2]! & 0xc0) === 0x80
+    const unit = 0xd000 | ((buf[at + 1]! & 0x3f) << 6) | (buf[at + 2]! & 0x3f)
+    text += whole && keepSurrogates ? String.fromCharCode(unit) : '\ufffd'
+    at += whole ? 2 : 1
     from = at + 1
   }
   return from < end ? text + decoder.decode(buf.subarray(from, end)) : text
@@ -55,24 +66,6 @@ export function encodeText(text: string, into: Uint8Array, at: number): number {
     }
   }
   return at
-}
-
-/** The inverse of `encodeText`, for bytes that it has written: surrogates come back as they went. */
-export function decodeUnits(buf: Uint8Array): string {
-  let text = ''
-  for (let at = 0; at < buf.length; ) {
-    const first = buf[at++]!
-    if (first < 0x80) {
-      text += String.fromCharCode(first)
-    } else if (first < 0xe0) {
-      text += String.fromCharCode(((first & 0x1f) << 6) | (buf[at++]! & 0x3f))
-    } else {
-      const unit = ((first & 0x0f) << 12) | ((buf[at]! & 0x3f) << 6) | (buf[at + 1]! & 0x3f)
-      text += String.fromCharCode(unit)
-      at += 2
-    }
-  }
-  return text
 }
 
 /** `text` as bytes of its own. */

@@ -7,7 +7,7 @@ import { cpus, freemem, hostname, release, totalmem, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { id64Hex, id64ToBigInt } from '../jute/id64.ts'
-import { decodeUnits } from '../jute/text.ts'
+import { decodeStoredText } from '../jute/text.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Connection } from './connection.ts'
@@ -112,7 +112,7 @@ export function makeView(parts: ViewParts): ServerView {
 
 /** Paths here are znodes' or watches', which are kept as Java would write them; a watch may be on no path at all. */
 function text(path: Uint8Array): string {
-  return isNullPath(path) ? 'null' : decodeUnits(path)
+  return isNullPath(path) ? 'null' : decodeStoredText(path, 0, path.length)
 }
 
 function sessionOf(clients: Clients, connId: number): readonly [number, number] {

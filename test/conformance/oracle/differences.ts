@@ -178,7 +178,8 @@ export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'id-beyond-bmp',
     kind: 'deliberate',
-    description: 'an ACL id with a character from U+10000 on, set by a multi, comes back as it was sent',
+    description:
+      'an ACL id with a character from U+10000 on, set by a multi or read from disk, comes back as it was sent',
     why: 'the reference writes it as two surrogates and reads each of them back as U+FFFD: the id is spoilt',
     after: 'continue',
     matches: ({ request, a, b }) => {

@@ -4,7 +4,7 @@
  *
  *   npm run oracle -- [--a CMD] [--b CMD] [--seed N] [--sequences K] [--minutes M] [--profile NAME,...]
  *                     [--matrix [--strict]] [--total FILE] [--replay [--case NAME-OR-FILE]] [--show] [--save NAME] [--stop-after N]
- *                     [--fsync] [--keep] [--mutants] [--compat]
+ *                     [--fsync] [--keep] [--mutants [--case TEXT]] [--compat]
  *
  * A long run can be made in pieces: the seeds follow from --seed and --sequences, and --total FILE keeps the sum. With
  * --strict it fails too if the reference did not show every answer that pairs.ts lists, or showed another.

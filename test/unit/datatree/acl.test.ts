@@ -31,6 +31,15 @@ describe('AclTable', () => {
     expect(acls.entries(2)).toEqual([digest('b')])
   })
 
+  test('keeps ids beyond U+FFFF, which Java writes as two surrogates of three bytes each', () => {
+    const bytes = hex('00000001 0000001f 00000006 646967657374 00000008 eda0bd edb880 3a78') // digest, U+1F600, ":x"
+    const acls = new AclTable()
+    expect(acls.entries(acls.intern(bytes, 0, bytes.length))).toEqual([digest('\u{1f600}')])
+    acls.load(7, bytes)
+    expect(acls.entries(7)).toEqual([digest('\u{1f600}')])
+    expect(acls.bytes(7)).toEqual(bytes)
+  })
+
   test('gives the id of the open list to a null list only, as Java does', () => {
     const acls = new AclTable()
     expect(acls.intern(hex('ffffffff'), 0, 4)).toBe(OPEN_ACL_ID)
