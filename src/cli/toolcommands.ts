@@ -145,7 +145,7 @@ export function withToolCommands<T>(parser: Argv<T>, env: Environment, ended: (e
           .option('force', { type: 'boolean', default: false, describe: 'also where a server would start' })
           .option('keep', { type: 'string', describe: 'a server that runs alone: keep up to this zxid, or "longest"' })
           .option('adopt', { type: 'boolean', default: false, describe: 'the data is right, its identity is not' })
-          .conflicts('adopt', ['keep', 'force'])
+          .conflicts('adopt', 'keep')
           .example('$0 repair conf/zoo.cfg', 'a member, which then takes everything from its leader')
           .example('$0 repair --keep longest conf/zoo.cfg', 'a server that runs alone, and loses what is damaged')
           .example('$0 repair --adopt conf/zoo.cfg', 'all servers have got other addresses'),

@@ -12,6 +12,7 @@
 
 import type { StateMachine } from '../datatree/apply.ts'
 import { OpCode } from '../jute/codes.ts'
+import { StorageError } from '../jute/errors.ts'
 import { makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
@@ -455,7 +456,8 @@ export class Member implements NetworkSink {
       if (state !== 'more') this.forgetLink(link)
       this.input(() => this.zab.onHistory(link, proposals, state))
     } catch (err) {
-      this.host.log('warn', { err }, 'cannot read the log for a learner')
+      const { file, offset } = err instanceof StorageError ? err : { file: null, offset: null }
+      this.host.log('warn', { err, file, offset }, 'cannot read the log for a learner: it is to take the whole tree')
       this.forgetLink(link)
       this.input(() => this.zab.onHistory(link, [], 'gap'))
     }

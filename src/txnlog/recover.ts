@@ -149,6 +149,8 @@ export async function recover(
   const { snapDir, logDir } = await prepareFolders(disk, dirs, options.dirAutocreate)
   try {
     const aside = await historyAside(disk, { snapDir, logDir }, options, report)
+    // Why it is empty has been said.
+    const told: Report = (event) => (aside && event.kind === 'emptyDatabase' ? undefined : report(event))
     const trustEmptyDb = !aside && ((await takeInitializeMarker(disk, dirs)) || options.dbAutocreate)
     for (const name of await removePartialSnapshots(disk, snapDir)) {
       const file = join(snapDir, name)
@@ -159,7 +161,7 @@ export async function recover(
         message: `removed a snapshot that never ended: ${file}`,
       })
     }
-    return await new Recovery(disk, snapDir, logDir, makeState, options, report).run(trustEmptyDb)
+    return await new Recovery(disk, snapDir, logDir, makeState, options, told).run(trustEmptyDb)
   } catch (err) {
     throw storageError('cannot read the data folders', err)
   }
@@ -206,7 +208,7 @@ async function historyAside(
     throw new StorageError(text, file)
   }
   await moveAside(disk, folders, mark)
-  const message = `the history was set aside into ${join(folders.snapDir, mark.aside)}: this server does not vote until a leader has sent it everything`
+  const message = `the history was set aside into ${join(folders.snapDir, mark.aside)}: this server has none, and does not vote until a leader has sent it everything`
   report({ kind: 'historyAside', file, offset: null, message })
   return true
 }

@@ -1,7 +1,7 @@
 /** The commands for files and Apache's scripts, run as processes of the installed package. */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FIXTURES } from '../txnlog/states.ts'
@@ -117,6 +117,23 @@ describe('zoowarden', () => {
     expect((await run('zoowarden', ['restore', archive, target])).code).toBe(1)
     expect((await run('zoowarden', ['restore', archive, join(installed.work, 'no'), '--zxid', '1'])).code).toBe(2)
     expect((await run('zoowarden', ['doctor', join(installed.work, 'nowhere')])).code).toBe(2)
+  })
+
+  test('repairs a damaged directory of a server that runs alone, up to what it is told to keep', async () => {
+    const { conf, dir, file } = data('repair')
+    const bytes = readFileSync(file('log.38'))
+    bytes[bytes.length - 200]! ^= 0xff
+    writeFileSync(file('log.38'), bytes)
+    const refused = await run('zoowarden', ['repair', join(conf, 'zoo.cfg')])
+    expect([refused.code, refused.stderr]).toEqual([2, expect.stringContaining('--keep longest')])
+    const words = ['repair', '--keep', '0x39', join(conf, 'zoo.cfg')]
+    const dry = await run('zoowarden', [...words, '--dry-run'])
+    expect(dry.stdout).toMatch(/would set aside .*log\.38\n/)
+    const { code, stdout } = await run('zoowarden', words)
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/snapshot\.39 is what a server starts from now\n$/)])
+    const left = readdirSync(join(dir, 'version-2')).sort()
+    expect(left).toEqual([expect.stringMatching(/^damaged\.\d{8}T\d{6}Z$/), 'snapshot.39'])
+    expect((await run('zoowarden', ['repair', '--adopt', '--keep', '1', dir])).code).toBe(2)
   })
 
   test('ends quietly when the reader of a long output has seen enough', () => {
