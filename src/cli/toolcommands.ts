@@ -145,13 +145,13 @@ export function withToolCommands<T>(parser: Argv<T>, env: Environment, ended: (e
           .option('force', { type: 'boolean', default: false, describe: 'also where a server would start' })
           .option('keep', { type: 'string', describe: 'a server that runs alone: keep up to this zxid, or "longest"' })
           .option('adopt', { type: 'boolean', default: false, describe: 'the data is right, its identity is not' })
-          .conflicts('adopt', 'keep')
           .example('$0 repair conf/zoo.cfg', 'a member, which then takes everything from its leader')
           .example('$0 repair --keep longest conf/zoo.cfg', 'a server that runs alone, and loses what is damaged')
           .example('$0 repair --adopt conf/zoo.cfg', 'all servers have got other addresses'),
       ({ place, logDir, dryRun, force, keep, adopt: adopts }) =>
-        run((terminal) => {
+        run(async (terminal) => {
           const target = toolTarget(place, logDir, env)
+          if (adopts && (keep !== undefined || force)) throw new UsageError('--adopt keeps all, and changes no history')
           if (adopts) return adopt(disk, target, dryRun, terminal)
           const kept = keep === undefined ? null : keep === 'longest' ? 'longest' : parseZxid(keep)
           return repair(disk, target, { keep: kept, force, dryRun, nowMs: Date.now() }, terminal)
