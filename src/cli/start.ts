@@ -15,8 +15,11 @@ import {
   systemPropertiesFrom,
 } from '../server/config.ts'
 import { createLogger, type Logger, type LogLevel, logSettings } from '../server/logger.ts'
-import { ExitCode, exitCodeOf, type RunningServer } from '../server/running.ts'
+import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/running.ts'
 import { ConfigError } from '../server/settings.ts'
+
+/** Between two pictures of the bar. */
+const BAR_MS = 150
 
 export interface StartWords {
   /** A configuration file, or `port dataDir [tickTime] [maxClientCnxns]`, or nothing. */
@@ -72,12 +75,19 @@ export async function serve(
     process.exit(ExitCode.unexpectedError)
   })
   let server: RunningServer
+  const bar = progressBar()
   try {
     const { startServer } = await import('../server/main.ts')
-    server = await startServer(config, logger)
+    const started = startServer(config, logger, bar)
+    // A start that loads a big tree need not be waited for: it has changed nothing that the next one minds.
+    const first = await Promise.race([started, ended])
+    if (first === undefined) return ExitCode.finished
+    server = first
   } catch (err) {
     logger.fatal({ err }, 'cannot start')
     return exitCodeOf(err)
+  } finally {
+    bar('')
   }
   onServing(server)
   const failure = await Promise.race([server.failed, ended, until])
@@ -89,6 +99,18 @@ export async function serve(
   logger.info('closing')
   await server.close()
   return ExitCode.finished
+}
+
+/** Draws on standard error, if that is a terminal, without moving on: whatever is printed next goes over it. */
+function progressBar(): OnProgress {
+  if (process.stderr.isTTY !== true) return () => {}
+  let drawnMs = Number.NEGATIVE_INFINITY
+  return (bar) => {
+    const nowMs = performance.now()
+    if (bar === '' ? drawnMs === Number.NEGATIVE_INFINITY : nowMs - drawnMs < BAR_MS) return
+    drawnMs = nowMs
+    process.stderr.write(`\x1b[K${bar}\r`)
+  }
 }
 
 function configOf(words: readonly string[], env: Environment): LoadedConfig {

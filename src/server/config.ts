@@ -88,6 +88,8 @@ export interface Config extends SecurityConfig {
   readonly snapRetainCount: number
   /** 0 is off. */
   readonly purgeIntervalHours: number
+  /** Room to come back with once there was none; null: what seems right for the file system. Ours. */
+  readonly resumeRoomBytes: number | null
 
   readonly treeDigestEnabled: boolean
   readonly closeSessionTxnEnabled: boolean
@@ -320,6 +322,7 @@ function readStorage(s: Settings) {
     serializeLastProcessedZxid: s.boolean('serializeLastProcessedZxid.enabled', true),
     snapRetainCount,
     purgeIntervalHours: Math.max(0, s.int('autopurge.purgeInterval', 0)),
+    resumeRoomBytes: s.find('storageResumeRoomInKb') === null ? null : s.long('storageResumeRoomInKb', 0) * 1024,
   }
 }
 

@@ -51,6 +51,8 @@ export interface ServerView {
   /** `3.9.5-..., built on ...` */
   readonly version: string
   serving(): boolean
+  /** Why not, where there is more to say than Java says; null otherwise. */
+  standing?(): Standing | null
   readOnly(): boolean
   /** standalone, leader, follower, observer or read-only. */
   mode(): string
@@ -90,6 +92,14 @@ export interface ServerView {
   setTraceMask(mask: bigint): void
   resetServerStats(): void
   resetConnectionStats(): void
+}
+
+/** What this server is about while it serves nobody. */
+export interface Standing {
+  /** For people. */
+  readonly reason: string
+  /** Lines of `mntr`. */
+  readonly values: readonly (readonly [string, string | number])[]
 }
 
 export interface SessionBuckets {
@@ -160,7 +170,7 @@ const WORDS: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ['wchc', serving(watchesBySessionLines)],
   ['wchp', serving(watchesByPathLines)],
   ['dirs', serving((view) => `datadir_size: ${view.dataDirBytes()}\nlogdir_size: ${view.logDirBytes()}\n`)],
-  ['mntr', serving(monitorLines)],
+  ['mntr', (view) => (view.serving() ? monitorLines(view) : idleMonitorLines(view))],
   ['gtmk', (view) => String(view.traceMask())],
   ['stmk', setTraceMask],
   ['hash', (view) => (view.serving() ? digestLines(view) : NOT_SERVING)],
@@ -236,7 +246,13 @@ function* gather(pieces: Iterable<string>): Generator<string> {
 }
 
 function serving(answer: (view: ServerView) => string | Iterable<string>): Answer {
-  return (view) => (view.serving() ? answer(view) : `${NOT_SERVING}\n`)
+  return (view) => (view.serving() ? answer(view) : idleLines(view))
+}
+
+/** Java's line, and ours where there is a reason that an operator should know. */
+function idleLines(view: ServerView): string {
+  const standing = view.standing?.() ?? null
+  return standing === null ? `${NOT_SERVING}\n` : `${NOT_SERVING}\nReason: ${standing.reason}\n`
 }
 
 function* serverLines(view: ServerView, withClients: boolean): Generator<string> {
@@ -369,6 +385,11 @@ function* monitorLines(view: ServerView): Generator<string> {
     text += `zk_${name}\t${double ? formatDouble(value) : value}\n`
   })
   yield text
+}
+
+function idleMonitorLines(view: ServerView): string {
+  const values = view.standing?.()?.values ?? []
+  return `${idleLines(view)}${values.map(([key, value]) => `zk_${key}\t${value}\n`).join('')}`
 }
 
 function* digestLines(view: ServerView): Generator<string> {

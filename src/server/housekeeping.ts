@@ -23,6 +23,8 @@ const SWEEP_MS = 1000
 export interface HousekeepingHost {
   nowMs(): number
   wallMs(): number
+  /** Whether files may be removed: not while they are read for a start. */
+  mayPurge(): boolean
   /** Expires sessions. */
   tick(nowMs: number): void
   /** Null while nobody is served. */
@@ -39,6 +41,7 @@ export class Housekeeping {
   private readonly host: HousekeepingHost
   private readonly intervals: NodeJS.Timeout[]
   private reapTimer: NodeJS.Timeout | null
+  private purging: Promise<void>
 
   constructor(config: Config, logger: Logger, metrics: Metrics, clients: Clients, host: HousekeepingHost) {
     this.config = config
@@ -48,6 +51,7 @@ export class Housekeeping {
     this.host = host
     this.intervals = []
     this.reapTimer = null
+    this.purging = Promise.resolve()
   }
 
   start(disk: Disk): void {
@@ -127,17 +131,31 @@ export class Housekeeping {
   }
 
   private startPurge(disk: Disk): void {
-    const { config, logger } = this
-    if (config.purgeIntervalHours <= 0) return
+    if (this.config.purgeIntervalHours <= 0) return
     const run = (): void => {
-      purge(disk, config, config.snapRetainCount).then(
-        (purged) => {
-          if (purged.removed.length > 0) logger.info({ files: purged.removed.length }, 'old snapshots and logs purged')
-        },
-        (err: unknown) => logger.warn({ err }, 'purge failed'),
-      )
+      if (this.host.mayPurge()) void this.purge(disk)
     }
     run()
-    this.every(config.purgeIntervalHours * 3_600_000, run)
+    this.every(this.config.purgeIntervalHours * 3_600_000, run)
+  }
+
+  /** Removes what nobody needs, if the operator wants that done at all. One at a time. */
+  purge(disk: Disk): Promise<void> {
+    const { config, logger } = this
+    if (config.purgeIntervalHours <= 0) return Promise.resolve()
+    this.purging = this.purging.then(async () => {
+      try {
+        const { removed } = await purge(disk, config, config.snapRetainCount)
+        if (removed.length > 0) logger.info({ files: removed.length }, 'old snapshots and logs purged')
+      } catch (err) {
+        logger.warn({ err }, 'purge failed')
+      }
+    })
+    return this.purging
+  }
+
+  /** No purge is under way any more. */
+  whenPurged(): Promise<void> {
+    return this.purging
   }
 }

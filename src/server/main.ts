@@ -2,14 +2,21 @@
 
 import type { Config } from './config.ts'
 import type { Logger } from './logger.ts'
-import type { RunningServer } from './running.ts'
+import type { OnProgress, RunningServer } from './running.ts'
 
-/** Only what is needed is loaded: a server for a test is up before anybody looks. */
-export async function startServer(config: Config, logger: Logger): Promise<RunningServer> {
+/**
+ * Resolves when it serves, or looks for a leader, or has stepped aside because there is no room on its disk. Only what is
+ * needed is loaded: a server for a test is up before anybody looks.
+ */
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  onProgress: OnProgress | null = null,
+): Promise<RunningServer> {
   if (config.quorum.distributed) {
     const { QuorumServer } = await import('./quorumserver.ts')
-    return new QuorumServer(config, logger).start()
+    return new QuorumServer(config, logger, onProgress).start()
   }
   const { StandaloneServer } = await import('./standalone.ts')
-  return new StandaloneServer(config, logger).start()
+  return new StandaloneServer(config, logger, onProgress).start()
 }

@@ -15,6 +15,7 @@ import { OpCode } from '../jute/codes.ts'
 import { StorageError } from '../jute/errors.ts'
 import { makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
+import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
 import { Peer } from '../zab/peer.ts'
 import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOut } from '../zab/types.ts'
@@ -53,6 +54,8 @@ export interface MemberHost {
   /** The server cannot go on. */
   failed(err: Error): void
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
+  /** How far a start is. */
+  readonly progress?: ((progress: RecoverProgress) => void) | undefined
   /** A configuration was proposed (to be offered again after a restart), or is in force now. */
   config(quorum: Quorum, committed: boolean, done: () => void): void
 }
@@ -106,6 +109,7 @@ export class Member implements NetworkSink {
       random: () => host.random(),
       wallMs: () => host.wallMs(),
       log: (level, fields, message) => host.log(level, fields, message),
+      progress: host.progress,
     })
     this.state = this.newState()
     this.pipeline = null

@@ -24,7 +24,7 @@ import {
 } from '../txnlog/identity.ts'
 import { forgetHistory, LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
 import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
-import { prepareFolders, type RecoverEvent, recover } from '../txnlog/recover.ts'
+import { prepareFolders, type RecoverEvent, type RecoverProgress, recover } from '../txnlog/recover.ts'
 import { asideName, isDamage, moveAside, readMark, removeMark, writeMark } from '../txnlog/repair.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Epoch, Proposal, Quorum } from '../zab/types.ts'
@@ -44,6 +44,8 @@ export interface MemberStorageHost {
   /** Uniform in [0, 1). */
   random(): number
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void
+  /** How far a start is. */
+  readonly progress?: ((progress: RecoverProgress) => void) | undefined
 }
 
 /** What recovery found. */
@@ -214,6 +216,7 @@ export class MemberStorage {
     const options = {
       ...recoverOptions(this.config),
       resync: true,
+      ...(this.host.progress === undefined || this.txnLog !== null ? {} : { onProgress: this.host.progress }),
       onReplayed: (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
         newest.push({ zxid, bytes: buf.slice(off, end) })
         if (newest.length >= 2 * keep) newest.splice(0, newest.length - keep)
@@ -354,6 +357,7 @@ export class MemberStorage {
       try {
         await work()
       } catch (err) {
+        this.closed = true
         if (!this.log.failed) this.host.failed(storageError(err))
       }
     })

@@ -1,37 +1,33 @@
 /**
  * A member of an ensemble with its sockets, files and timers: the shell around Member.
  *
- * The client port listens from the start and refuses sessions while there is no role; the election port listens always,
- * the quorum port while this server leads, the port for observers while it follows. One timer stands for the earliest
- * deadline of the core.
+ * The client port listens from the start and refuses sessions while there is no role; the election port listens while
+ * there is a life (lives.ts), the quorum port while this server leads, the port for observers while it follows.
  * Java: QuorumPeerMain, QuorumPeer.start.
  */
 
-import { StorageError } from '../jute/errors.ts'
-import { nodeDisk } from '../txnlog/disk.ts'
-import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
-import { prepareFolders } from '../txnlog/recover.ts'
-import { LINKS_DEFAULTS, Links } from '../zab/links.ts'
-import { type Address, parseAddress } from '../zab/sockets.ts'
+import { type Disk, nodeDisk } from '../txnlog/disk.ts'
+import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Quorum } from '../zab/types.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
 import type { Config } from './config.ts'
 import { ConfigFiles } from './configfiles.ts'
+import { DataFolders } from './datafolders.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
-import { atPort, Member, type MemberHost } from './member.ts'
-import { parseConfigText } from './members.ts'
-import { memberView } from './memberview.ts'
+import { MemberLife } from './memberlife.ts'
+import { type Membership, parseConfigText } from './members.ts'
 import { Metrics } from './metrics.ts'
-import { ExitCode, ExitError, Failure, type RunningServer } from './running.ts'
+import type { Pipeline } from './pipeline.ts'
+import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
+import { ownValues, Starting, standingOf } from './starting.ts'
 import { Turn } from './turn.ts'
 import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
 
 const nowMs = (): number => Math.floor(performance.now())
 const wallMs = (): number => Date.now()
-/** Node's timers take no more. */
-const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class QuorumServer {
   private readonly config: Config
@@ -39,82 +35,53 @@ export class QuorumServer {
   private readonly metrics: Metrics
   private readonly turn: Turn
   private readonly clients: Clients
-  private readonly links: Links
-  private readonly member: Member
+  private readonly disk: Disk
+  private readonly folders: DataFolders
+  private readonly lives: Lives
+  private readonly starting: Starting
+  private readonly onProgress: OnProgress | null
   private readonly housekeeping: Housekeeping
   private readonly files: ConfigFiles
   private readonly failure: Failure
   private readonly logLimit: LogLimit
-  private lock: FolderLock | null
+  private readonly startedMs: number
+  private life: MemberLife | null
+  /** The last one known to be in force, for the next life. */
+  private membership: Membership
   private port: number
-  private timer: NodeJS.Timeout | null
-  private timerAtMs: number
-  private serving: boolean
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger) {
+  constructor(config: Config, logger: Logger, onProgress: OnProgress | null) {
     this.config = config
     this.logger = logger
+    this.onProgress = onProgress
     this.metrics = new Metrics(Math.random)
     this.failure = new Failure()
     this.logLimit = new LogLimit()
-    this.lock = null
+    this.startedMs = nowMs()
+    this.life = null
+    this.membership = config.quorum.membership
     this.port = 0
-    this.timer = null
-    this.timerAtMs = Number.POSITIVE_INFINITY
-    this.serving = false
     this.closing = null
-    this.turn = new Turn(() => this.flush())
-    const disk = nodeDisk()
-    const log = (level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void => {
-      if (level === 'warn') this.warn(message, fields)
-      else logger[level](fields, message)
-    }
-    this.files = new ConfigFiles(disk, config.file, {
+    this.turn = new Turn(() => {
+      this.life?.flush()
+      this.clients.flush()
+    })
+    this.disk = nodeDisk()
+    this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
+    this.starting = new Starting()
+    this.files = new ConfigFiles(this.disk, config.file, {
       serverId: config.serverId!,
       reconfigEnabled: config.quorum.reconfigEnabled,
     })
-    const want = (): void => this.turn.want()
-    this.links = new Links(
-      this.linksOptions(),
-      {
-        onAccept: (link, kind) => this.member.onAccept(link, kind),
-        onOpen: (link, sid, kind) => this.member.onOpen(link, sid, kind),
-        onDialFailed: (sid, kind) => this.member.onDialFailed(sid, kind),
-        onBytes: (link, buf, off, end) => this.member.onBytes(link, buf, off, end),
-        onClose: (link) => this.member.onClose(link),
-      },
-      want,
-      log,
-    )
-    const host: MemberHost = {
-      nowMs,
-      wallMs,
-      random: Math.random,
-      network: this.links,
-      disk,
-      serve: (pipeline) => {
-        this.clients.serve(pipeline)
-        this.serving = pipeline !== null
-        if (pipeline === null) this.metrics.unregister()
-        else this.metrics.register(makeGauges(parts), makeGaugeSets(parts), () => parts.ensemble!.gauges())
-      },
-      connection: (connId) => this.clients.connection(connId),
-      want,
-      failed: (err) => this.failure.settle(err),
-      log,
-      config: (quorum, committed, done) => this.onConfig(quorum, committed, done),
-    }
-    this.member = new Member(config, host, this.metrics)
-    const parts = this.viewParts()
-    const view = makeView(parts)
+    const view = makeView(this.viewParts())
     this.clients = new Clients(
       {
         nowMs,
         wallMs,
-        serving: () => this.serving,
+        serving: () => this.life?.serving === true,
         view: () => view,
-        onInput: () => this.member.clockFirst(),
+        onInput: () => this.life?.member.clockFirst(),
         info: (message, fields) => logger.debug(fields, message),
         warn: (message, fields) => this.warn(message, fields),
       },
@@ -125,49 +92,55 @@ export class QuorumServer {
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,
       wallMs,
-      tick: () => this.member.onTick(),
-      sessions: () => this.member.sessions,
+      mayPurge: () => !this.lives.beginning,
+      tick: () => this.life?.member.onTick(),
+      sessions: () => this.life?.member.sessions ?? null,
       reaper: () => {
-        const { pipeline, state, zab } = this.member
+        if (this.life === null) return null
+        const { pipeline, state, zab } = this.life.member
         return pipeline !== null && zab.role === 'leading' && zab.established ? { pipeline, state } : null
       },
     })
+    this.lives = new Lives(
+      {
+        nowMs,
+        after(ms, run) {
+          const timer = setTimeout(run, ms)
+          return () => clearTimeout(timer)
+        },
+        begin: (failed) => this.begin(failed),
+        end: () => this.end(),
+        room: () => this.folders.room(),
+        aside: () => void this.housekeeping.purge(this.disk),
+        failed: (err) => this.failure.settle(err),
+        log: (level, fields, message) => logger[level](fields, message),
+      },
+      config.resumeRoomBytes,
+    )
   }
 
   private viewParts(): ViewParts {
     const clients = (): Clients => this.clients
-    const { member } = this
+    const life = (): MemberLife | null => this.life
     return {
       config: this.config,
       metrics: this.metrics,
       get clients() {
         return clients()
       },
-      startedMs: nowMs(),
+      startedMs: this.startedMs,
       port: () => this.port,
       nowMs,
       wallMs,
+      standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
       running: () => {
-        const { state, pipeline, sessions } = member
-        return this.serving && pipeline !== null && sessions !== null ? { state, pipeline, sessions } : null
+        if (this.life === null || !this.life.serving) return null
+        const { state, pipeline, sessions } = this.life.member
+        return pipeline !== null && sessions !== null ? { state, pipeline, sessions } : null
       },
-      ensemble: memberView(this.config, member, this.metrics, nowMs),
-    }
-  }
-
-  private linksOptions() {
-    const { quorum, serverId } = this.config
-    const own = quorum.membership.members.find((member) => member.id === serverId)
-    const addresses = own?.addresses ?? []
-    return {
-      ...LINKS_DEFAULTS,
-      electionAddresses: addresses.map(({ host, electionPort }) => ({ host, port: electionPort })),
-      learnerAddresses: addresses.map(({ host, quorumPort }) => ({ host, port: quorumPort })),
-      observerAddresses: addresses.map(({ host }) => ({ host, port: quorum.observerMasterPort })),
-      listenOnAllAddresses: quorum.quorumListenOnAllIPs,
-      connectTimeoutMs: quorum.cnxTimeoutMs,
-      tcpKeepAlive: quorum.tcpKeepAlive,
-      bindTriesMax: quorum.electionPortBindRetry,
+      get ensemble() {
+        return life()?.view ?? null
+      },
     }
   }
 
@@ -177,59 +150,65 @@ export class QuorumServer {
     if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
     try {
       this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
-      await this.ownFolders()
-      try {
-        await this.links.start()
-      } catch (err) {
-        throw new ExitError(ExitCode.quorumPortBindFailed, `cannot listen on the election port: ${String(err)}`)
-      }
-      const lastSeen = config.quorum.reconfigEnabled ? await this.files.readLastSeen() : null
-      await this.member.start(lastSeen)
+      await this.lives.start()
     } catch (err) {
       await this.close()
       throw err
     }
-    this.housekeeping.start(nodeDisk())
+    this.housekeeping.start(this.disk)
     return { port: this.port, close: () => this.close(), failed: this.failure.promise }
   }
 
-  /** Makes the data folders and takes them for this process alone. */
-  private async ownFolders(): Promise<void> {
-    const { config, logger } = this
-    try {
-      const folders = await prepareFolders(nodeDisk(), config, config.dataDirAutocreate)
-      this.lock = await lockFolders([folders.snapDir, folders.logDir], (message) => logger.warn(message))
-    } catch (err) {
-      if (!(err instanceof StorageError)) throw err
-      throw new ExitError(ExitCode.dataDirInaccessible, err.message)
-    }
-  }
-
-  private flush(): void {
-    this.member.flush()
-    this.clients.flush()
-    this.setTimer()
-  }
-
-  private setTimer(): void {
-    const atMs = this.closing !== null ? Number.POSITIVE_INFINITY : this.member.nextDeadlineMs()
-    if (atMs === this.timerAtMs) return
-    this.timerAtMs = atMs
-    if (this.timer !== null) clearTimeout(this.timer)
-    this.timer = null
-    if (atMs === Number.POSITIVE_INFINITY) return
-    this.timer = setTimeout(
-      () => {
-        this.timer = null
-        this.timerAtMs = Number.POSITIVE_INFINITY
-        this.member.clockFirst()
-        this.turn.want()
+  private async begin(failed: (err: Error) => void): Promise<void> {
+    const { config, files, housekeeping, logger, membership, metrics } = this
+    await this.folders.own((message) => logger.warn(message))
+    await housekeeping.whenPurged()
+    this.starting.begin(nowMs())
+    const life = new MemberLife({ ...config, quorum: { ...config.quorum, membership } }, metrics, {
+      nowMs,
+      wallMs,
+      disk: this.disk,
+      serve: (pipeline) => this.serve(pipeline),
+      connection: (connId) => this.clients.connection(connId),
+      want: () => this.turn.want(),
+      failed,
+      log: (level, fields, message) => {
+        if (level === 'warn') this.warn(message, fields)
+        else logger[level](fields, message)
       },
-      Math.min(Math.max(1, Math.ceil(atMs - nowMs())), TIMER_MS_MAX),
-    )
+      progress: (progress) => this.onRead(progress),
+      config: (quorum, committed, done) => this.onConfig(quorum, committed, done),
+    })
+    this.life = life
+    await life.begin(config.quorum.reconfigEnabled ? await files.readLastSeen() : null)
+    this.starting.end()
   }
 
-  /** A configuration was proposed, or is in force: files follow, and our own ports. */
+  private async end(): Promise<void> {
+    const { life } = this
+    await life?.end()
+    this.life = null
+  }
+
+  private onRead(progress: RecoverProgress): void {
+    const line = this.starting.onProgress(progress, nowMs())
+    this.onProgress?.(this.starting.bar(nowMs()))
+    if (line !== null) this.logger.info(line, 'loading')
+  }
+
+  private serve(pipeline: Pipeline | null): void {
+    const { life, metrics } = this
+    this.clients.serve(pipeline)
+    if (pipeline === null || life === null) {
+      metrics.unregister()
+      return
+    }
+    const parts = this.viewParts()
+    const more = (): (readonly [string, number])[] => [...ownValues(this.starting, false), ...life.view.gauges()]
+    metrics.register(makeGauges(parts), makeGaugeSets(parts), more)
+  }
+
+  /** A configuration was proposed, or is in force: files follow, the port for clients, and the lives to come. */
   private onConfig(quorum: Quorum, committed: boolean, done: () => void): void {
     const saved = committed ? this.files.activate(quorum.text) : this.files.saveLastSeen(quorum.text)
     saved
@@ -238,16 +217,12 @@ export class QuorumServer {
         this.logger.warn({ err }, 'cannot write the configuration files')
       })
       .then(done)
-    if (!committed || !quorum.isMember(this.config.serverId!)) return
-    const sid = this.config.serverId!
-    const learner = quorum.quorumAddresses(sid)
-    const observer = atPort(learner, this.config.quorum.observerMasterPort)
-    this.links.setOwnAddresses(addresses(quorum.electionAddresses(sid)), addresses(learner), addresses(observer))
-    void this.moveClientPort(quorum)
+    if (!committed) return
+    this.membership = parseConfigText(quorum.text, this.config.quorum.multiAddressEnabled)
+    if (quorum.isMember(this.config.serverId!)) void this.moveClientPort(this.membership)
   }
 
-  private async moveClientPort(quorum: Quorum): Promise<void> {
-    const { members } = parseConfigText(quorum.text, this.config.quorum.multiAddressEnabled)
+  private async moveClientPort({ members }: Membership): Promise<void> {
     const address = members.find(({ id }) => id === this.config.serverId)?.client ?? null
     if (address === null || address.port === this.port) return
     const host = address.host === '0.0.0.0' ? null : address.host
@@ -273,14 +248,8 @@ export class QuorumServer {
 
   private async shutDown(): Promise<void> {
     this.housekeeping.stop()
-    if (this.timer !== null) clearTimeout(this.timer)
-    await this.member.stop()
+    await this.lives.close()
     await this.clients.close()
-    await this.links.stop()
-    this.lock?.release()
+    this.folders.release()
   }
-}
-
-function addresses(texts: readonly string[]): Address[] {
-  return texts.map(parseAddress).filter((address) => address !== null)
 }

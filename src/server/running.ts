@@ -13,6 +13,9 @@ export interface RunningServer {
   readonly failed: Promise<Error>
 }
 
+/** How far a start is: a line for a terminal, over the last one; '' when there is nothing to show. */
+export type OnProgress = (bar: string) => void
+
 /** The end that a server comes to by itself: the first error settles it. */
 export class Failure {
   readonly promise: Promise<Error>

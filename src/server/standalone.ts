@@ -1,29 +1,33 @@
 /**
- * A server that runs alone: configuration, recovery, state machine, pipeline, listener, timers.
+ * A server that runs alone: configuration, recovery, state machine, pipeline, listener, timers. What is made of the
+ * files lives as long as the disk takes what is written (lives.ts); listener, timers and folder lock outlive it.
  *
  * Everything with a clock, a file or a socket is put together here; what it feeds is pure.
  * Java: ZooKeeperServerMain, ZooKeeperServer.startup.
  */
 
 import { randomInt } from 'node:crypto'
+import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
-import { StorageError } from '../jute/errors.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
-import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
-import { prepareFolders, recover } from '../txnlog/recover.ts'
+import { VERSION_DIR } from '../txnlog/names.ts'
+import { type RecoverProgress, recover } from '../txnlog/recover.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
 import type { Config } from './config.ts'
+import { DataFolders } from './datafolders.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
 import { makeAuth, makeState, Relay, recoverOptions, snapshotOptions, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
-import { ExitCode, ExitError, Failure, type RunningServer } from './running.ts'
+import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
+import { ownValues, Starting, standingOf } from './starting.ts'
 import { Storage } from './storage.ts'
 import { Throttle } from './throttle.ts'
 import { Turn } from './turn.ts'
@@ -44,13 +48,18 @@ export class StandaloneServer {
   private readonly failure: Failure
   private running: { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null
   private storage: Storage | null
-  private lock: FolderLock | null
+  private readonly disk: Disk
+  private readonly folders: DataFolders
+  private readonly lives: Lives
+  private readonly starting: Starting
+  private readonly onProgress: OnProgress | null
   private port: number
   private readonly housekeeping: Housekeeping
   private readonly logLimit: LogLimit
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger) {
+  constructor(config: Config, logger: Logger, onProgress: OnProgress | null) {
+    this.onProgress = onProgress
     this.config = config
     this.logger = logger
     this.metrics = new Metrics(Math.random)
@@ -61,10 +70,28 @@ export class StandaloneServer {
     this.failure = new Failure()
     this.running = null
     this.storage = null
-    this.lock = null
+    this.disk = nodeDisk()
+    this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
+    this.starting = new Starting()
     this.port = 0
     this.logLimit = new LogLimit()
     this.closing = null
+    this.lives = new Lives(
+      {
+        nowMs,
+        after(ms, run) {
+          const timer = setTimeout(run, ms)
+          return () => clearTimeout(timer)
+        },
+        begin: (failed) => this.begin(failed),
+        end: () => this.end(),
+        room: () => this.folders.room(),
+        aside: () => void this.housekeeping.purge(this.disk),
+        failed: (err) => this.failure.settle(err),
+        log: (level, fields, message) => logger[level](fields, message),
+      },
+      config.resumeRoomBytes,
+    )
     const view = makeView(this.viewParts(() => this.clients))
     this.clients = new Clients(
       {
@@ -83,6 +110,7 @@ export class StandaloneServer {
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,
       wallMs,
+      mayPurge: () => !this.lives.beginning,
       tick: (now) => this.running?.pipeline.onTick(now),
       sessions: () => this.running?.sessions ?? null,
       reaper: () => this.running,
@@ -103,6 +131,7 @@ export class StandaloneServer {
       nowMs,
       wallMs,
       ensemble: null,
+      standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
       running,
     }
   }
@@ -114,29 +143,31 @@ export class StandaloneServer {
     // Listening comes first: a port that is taken must not cost a long recovery, and words are answered meanwhile.
     this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
     try {
-      await this.recover()
+      await this.lives.start()
     } catch (err) {
-      await this.clients.close()
-      this.lock?.release()
+      await this.close()
       throw err
     }
+    this.housekeeping.start(this.disk)
     return { port: this.port, close: () => this.close(), failed: this.failure.promise }
   }
 
-  private async recover(): Promise<void> {
-    const { config, logger, metrics } = this
+  /** Recovers, and serves. `failed` when the log cannot go on. */
+  private async begin(failed: (err: Error) => void): Promise<void> {
+    const { config, disk, logger, metrics } = this
     const started = nowMs()
-    const disk = nodeDisk()
+    await this.folders.own((message) => logger.warn(message))
+    await this.housekeeping.whenPurged()
+    this.starting.begin(started)
     const relay = new Relay((zxid) => {
       metrics.counters.digest_mismatches_count++
       logger.warn({ zxid: zxidText(zxid) }, 'the tree is not what the author of this transaction had: digests differ')
     })
-    const { snapDir, logDir } = await this.ownFolders(disk)
     const recovered = await recover(
       disk,
       config,
       () => makeState(config, relay, randomInt(2 ** 31)),
-      recoverOptions(config),
+      { ...recoverOptions(config), onProgress: (progress) => this.onRead(progress) },
       ({ kind, file, message }) => {
         const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
         logger[ordinary ? 'info' : 'warn']({ file }, message)
@@ -161,10 +192,11 @@ export class StandaloneServer {
       pipelineOptions(config),
     )
     relay.pipeline = pipeline
-    const store = new FileSnapshotStore(disk, snapDir, snapshotOptions(config))
+    const store = new FileSnapshotStore(disk, join(config.dataDir, VERSION_DIR), snapshotOptions(config))
+    const logDir = join(config.dataLogDir, VERSION_DIR)
     this.storage = new Storage(disk, logDir, store, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
-      failed: (err) => this.fail(err),
+      failed,
       random: Math.random,
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),
@@ -172,11 +204,11 @@ export class StandaloneServer {
     if (orphans > 0) logger.warn({ znodes: orphans }, 'removed ephemeral znodes of sessions that do not exist')
     // What was removed without a transaction must not come back with the next replay.
     if (orphans > 0 || config.compat.snapshotAtStart) await this.storage.snapshot()
+    this.starting.end()
     this.running = { state, pipeline, sessions }
     const parts = this.viewParts(() => this.clients)
-    metrics.register(makeGauges(parts), makeGaugeSets(parts))
+    metrics.register(makeGauges(parts), makeGaugeSets(parts), () => ownValues(this.starting, false))
     this.clients.serve(pipeline)
-    this.housekeeping.start(disk)
     logger.info(
       {
         zxid: zxidText(state.zxidLast),
@@ -190,17 +222,21 @@ export class StandaloneServer {
     )
   }
 
-  /** Makes the data folders and takes them for this process alone. */
-  private async ownFolders(disk: Disk): Promise<{ snapDir: string; logDir: string }> {
-    const { config, logger } = this
-    try {
-      const folders = await prepareFolders(disk, config, config.dataDirAutocreate)
-      this.lock = await lockFolders([folders.snapDir, folders.logDir], (message) => logger.warn(message))
-      return folders
-    } catch (err) {
-      if (!(err instanceof StorageError)) throw err
-      throw new ExitError(ExitCode.dataDirInaccessible, err.message)
-    }
+  /** Clients are cut; what was proposed and not answered is drained, unless the disk has refused it. */
+  private async end(): Promise<void> {
+    const { running, storage } = this
+    this.running = null
+    this.metrics.unregister()
+    this.clients.serve(null)
+    await storage?.close()
+    running?.pipeline.stop()
+    this.storage = null
+  }
+
+  private onRead(progress: RecoverProgress): void {
+    const line = this.starting.onProgress(progress, nowMs())
+    this.onProgress?.(this.starting.bar(nowMs()))
+    if (line !== null) this.logger.info(line, 'loading')
   }
 
   /** What a client has done wrong: worth a line, but not as many as the client likes. */
@@ -242,10 +278,6 @@ export class StandaloneServer {
     }
   }
 
-  private fail(err: Error): void {
-    this.failure.settle(err)
-  }
-
   private close(): Promise<void> {
     this.closing ??= this.shutDown()
     return this.closing
@@ -253,10 +285,8 @@ export class StandaloneServer {
 
   private async shutDown(): Promise<void> {
     this.housekeeping.stop()
-    this.running = null
-    this.metrics.unregister()
+    await this.lives.close()
     await this.clients.close()
-    await this.storage?.close()
-    this.lock?.release()
+    this.folders.release()
   }
 }

@@ -18,6 +18,7 @@ import {
   type ExpiryBucket,
   type GlobalSessions,
   type ServerView,
+  type Standing,
   TRACE_MASK_DEFAULT,
 } from './fourletter.ts'
 import type { EnsembleView } from './memberview.ts'
@@ -38,6 +39,8 @@ export interface ViewParts {
   wallMs(): number
   /** Null for a server that runs alone. */
   readonly ensemble: EnsembleView | null
+  /** Why it does not serve, if that is for want of room, or because it is starting. */
+  standing(): Standing | null
   /** Null until recovery is done, and while there is no role. */
   running(): { readonly state: StateMachine; readonly pipeline: Pipeline; readonly sessions: Sessions } | null
 }
@@ -51,6 +54,7 @@ export function makeView(parts: ViewParts): ServerView {
   return {
     version,
     serving: () => parts.running() !== null,
+    standing: () => parts.standing(),
     readOnly: () => parts.ensemble?.mode() === 'read-only',
     mode: () => parts.ensemble?.mode() ?? 'standalone',
     metrics: () => metrics,

@@ -19,6 +19,7 @@ import {
   readdir,
   rename,
   stat,
+  statfs,
   unlink,
   write,
   writev,
@@ -30,6 +31,12 @@ export type DiskFile = number
 
 export type Done = (err: Error | null) => void
 export type Got<T> = (...result: [err: Error, value: null] | [err: null, value: T]) => void
+
+/** What a file system has left for us; a quota may allow less. */
+export interface Room {
+  freeBytes: number
+  totalBytes: number
+}
 
 export interface Disk {
   /** A new file, open for reading and writing. Fails with EEXIST where the name is taken. */
@@ -60,6 +67,8 @@ export interface Disk {
   /** Makes a folder and its missing parents, durably; an existing one is fine. */
   mkdir(path: string, done: Done): void
   isDir(path: string, got: Got<boolean>): void
+  /** Of the file system that a path is on. Not every disk can tell. */
+  room?(path: string, got: Got<Room>): void
   /** A clock that never goes back, for durations. */
   nowMs(): number
 }
@@ -202,6 +211,13 @@ export function nodeDisk(): Disk {
         if (!err) got(null, stats.isDirectory())
         else if (err.code === 'ENOENT') got(null, false)
         else got(err, null)
+      }),
+    room: (path, got) =>
+      statfs(path, (err, stats) => {
+        if (err !== null) return got(err, null)
+        const { bavail, blocks, bsize, ffree, files } = stats
+        // Without an inode there is no new file, whatever the blocks say. File systems without inodes count none.
+        got(null, { freeBytes: files > 0 && ffree === 0 ? 0 : bavail * bsize, totalBytes: blocks * bsize })
       }),
     nowMs: () => performance.now(),
   }

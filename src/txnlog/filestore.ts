@@ -16,7 +16,7 @@ import { StorageError } from '../jute/errors.ts'
 import { Output } from '../jute/output.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Codec, encoderFor } from './codec.ts'
-import { type Disk, type DiskFile, later, laterDone, removeIfThere } from './disk.ts'
+import { type Disk, type DiskFile, type Done, later, laterDone, removeIfThere } from './disk.ts'
 import { type Compression, PARTIAL_PREFIX, snapshotName } from './names.ts'
 import { type SnapshotSections, SnapshotWriter } from './snapshot.ts'
 
@@ -77,11 +77,11 @@ export class FileSnapshotStore {
 
   /**
    * Writes one from beginning to end, giving the loop back between slices. Rejects with StorageError; the older
-   * snapshots are untouched then. `whenDurable` calls back once the log is durable up to a zxid (TxnLog has it).
+   * snapshots are untouched then. `whenDurable` calls back once the log is durable up to a zxid, or has failed (TxnLog).
    */
   async takeSnapshot(
     state: StateMachine,
-    whenDurable: (zxid: Zxid, done: () => void) => void = (_zxid, done) => done(),
+    whenDurable: (zxid: Zxid, done: Done) => void = (_zxid, done) => done(null),
   ): Promise<SnapshotWritten> {
     const checkpoint = this.begin(state)
     try {
@@ -97,7 +97,7 @@ export class FileSnapshotStore {
           setImmediate(resolve)
         })
       }
-      await new Promise<void>((resolve) => whenDurable(checkpoint.zxidEnd, resolve))
+      await laterDone((done) => whenDurable(checkpoint.zxidEnd, done))
       return await checkpoint.finish()
     } catch (err) {
       await checkpoint.abort()

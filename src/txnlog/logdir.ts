@@ -26,13 +26,15 @@ export async function listLogs(disk: Disk, logDir: string): Promise<LogName[]> {
 
 /**
  * Feeds one file's records to `onEntry`. The verdict on its end; null where the consumer stopped.
- * Damage is an answer here, not an exception: the caller knows what else is in the folder.
+ * Damage is an answer here, not an exception: the caller knows what else is in the folder. `onRead` is told now and
+ * then how many bytes are behind.
  */
 export async function scanLog(
   disk: Disk,
   path: string,
   lengthMax: number,
   onEntry: OnLogEntry,
+  onRead?: (bytes: number) => void,
 ): Promise<{ tail: LogTail | null; fileBytes: number; offset: number }> {
   const file = await later<DiskFile>((got) => disk.open(path, 'r', got))
   try {
@@ -44,6 +46,7 @@ export async function scanLog(
       if (count === 0) break
       pos += count
       if (!scanner.push(chunk, 0, count)) return { tail: null, fileBytes, offset: scanner.offset }
+      onRead?.(pos)
     }
     return { tail: scanner.finish(), fileBytes, offset: scanner.offset }
   } finally {

@@ -34,7 +34,7 @@ import {
 } from './disk.ts'
 import { type FileSnapshotOptions, FileSnapshotStore, removePartialSnapshots, SNAPSHOT_DEFAULTS } from './filestore.ts'
 import { cutFile, damageError, ENTRY_LENGTH_MAX, listLogs, scanLog } from './logdir.ts'
-import { GROUP_BYTES_MAX, LOG_HEADER_BYTES, type LogTail, RECORD_OVERHEAD_BYTES } from './logfile.ts'
+import { GROUP_BYTES_MAX, LOG_HEADER_BYTES, type LogTail, type OnLogEntry, RECORD_OVERHEAD_BYTES } from './logfile.ts'
 import { firstLogFor, type LogName, type SnapshotName, snapshotNames, TORN_PREFIX, VERSION_DIR } from './names.ts'
 import { type Folders, MARK_NAME, moveAside, readMark } from './repair.ts'
 import { isCutShort, readSnapshot } from './snapfile.ts'
@@ -61,8 +61,23 @@ export interface RecoverOptions {
   resync: boolean
   /** How to write the first snapshot of an empty database. */
   snapshot: FileSnapshotOptions
+  /** Told now and then how far it is. */
+  onProgress?: (progress: RecoverProgress) => void
   /** Sees every transaction as it is replayed; bytes are borrowed. */
   onReplayed?: (zxid: Zxid, buf: Uint8Array, off: number, end: number) => void
+}
+
+/** Sizes are those of the files as they lie on the disk. */
+export interface RecoverProgress {
+  kind: 'snapshot' | 'log'
+  file: string
+  /** Read of this file. */
+  bytes: number
+  /** Of the files before it, and of all that are to be read. */
+  bytesBefore: number
+  bytesTotal: number
+  /** Znodes of the snapshot, transactions replayed. */
+  count: number
 }
 
 export const RECOVER_DEFAULTS: RecoverOptions = {
@@ -234,6 +249,8 @@ class Recovery {
   private readonly makeState: () => StateMachine
   private readonly options: RecoverOptions
   private readonly report: Report
+  private bytesBefore: number
+  private bytesTotal: number
 
   constructor(
     disk: Disk,
@@ -249,6 +266,8 @@ class Recovery {
     this.makeState = makeState
     this.options = options
     this.report = report
+    this.bytesBefore = 0
+    this.bytesTotal = 0
   }
 
   async run(trustEmptyDb: boolean): Promise<Recovered> {
@@ -285,7 +304,18 @@ class Recovery {
 
   private async load(snapshot: SnapshotName, state: StateMachine): Promise<SnapshotSummary> {
     const startMs = this.disk.nowMs()
-    const summary = await readSnapshot(this.disk, this.snapDir, snapshot, loadInto(state), this.options.lengthMax)
+    await this.measure(snapshot)
+    const path = join(this.snapDir, snapshot.name)
+    const onRead = (bytes: number): void => this.tell('snapshot', path, bytes, state.tree.nodeCount)
+    const summary = await readSnapshot(
+      this.disk,
+      this.snapDir,
+      snapshot,
+      loadInto(state),
+      this.options.lengthMax,
+      onRead,
+    )
+    this.bytesBefore = await this.sizeToRead(path)
     state.tree.finishLoad()
     state.quotas.rebuild()
     state.zxidLast = snapshot.zxid
@@ -301,6 +331,34 @@ class Recovery {
     return summary
   }
 
+  /** All that is to be read if this snapshot is good. */
+  private async measure(snapshot: SnapshotName | null): Promise<void> {
+    this.bytesBefore = 0
+    this.bytesTotal = 0
+    if (this.options.onProgress === undefined) return
+    if (snapshot !== null) this.bytesTotal = await this.sizeToRead(join(this.snapDir, snapshot.name))
+    const logs = await listLogs(this.disk, this.logDir)
+    for (const { name } of logs.slice(firstLogFor(logs, (snapshot?.zxid ?? -1) + 1))) {
+      this.bytesTotal += await this.sizeToRead(join(this.logDir, name))
+    }
+  }
+
+  /** 0 where nobody asks. */
+  private async sizeToRead(path: string): Promise<number> {
+    if (this.options.onProgress === undefined) return 0
+    const file = await later<DiskFile>((got) => this.disk.open(path, 'r', got))
+    try {
+      return await later<number>((got) => this.disk.size(file, got))
+    } finally {
+      await laterDone((done) => this.disk.close(file, done))
+    }
+  }
+
+  private tell(kind: RecoverProgress['kind'], file: string, bytes: number, count: number): void {
+    const { bytesBefore, bytesTotal } = this
+    this.options.onProgress?.({ kind, file, bytes, bytesBefore, bytesTotal, count })
+  }
+
   /** Applies what the logs hold behind `zxidFrom`; -1: from the first record there is. */
   private async replay(state: StateMachine, zxidFrom: Zxid): Promise<Replay> {
     const logs = await listLogs(this.disk, this.logDir)
@@ -308,6 +366,7 @@ class Recovery {
     for (let i = firstLogFor(logs, zxidFrom + 1); i < logs.length; i++) {
       const path = join(this.logDir, logs[i]!.name)
       const tail = await this.replayFile(path, state, replay)
+      this.bytesBefore += await this.sizeToRead(path)
       const isLast = i === logs.length - 1
       if (tail.kind === 'damage') throw damageError(path, tail)
       if (isLast) replay.last = { path, tail }
@@ -323,7 +382,8 @@ class Recovery {
   private async replayFile(path: string, state: StateMachine, replay: Replay): Promise<LogTail> {
     let overlapping = 0
     const zxidFirst = replay.zxidLast
-    const { tail } = await scanLog(this.disk, path, this.options.lengthMax, (zxid, buf, off, end, offset) => {
+    const onRead = (bytes: number): void => this.tell('log', path, bytes, replay.txns)
+    const onEntry: OnLogEntry = (zxid, buf, off, end, offset) => {
       const last = replay.zxidLast
       if (zxid < 0) throw new StorageError('a record names no zxid that there is', path, offset)
       if (zxid <= last) {
@@ -344,7 +404,8 @@ class Recovery {
       replay.txns++
       this.options.onReplayed?.(zxid, buf, off, end)
       return true
-    })
+    }
+    const { tail } = await scanLog(this.disk, path, this.options.lengthMax, onEntry, onRead)
     if (overlapping > 0) {
       this.report({
         kind: 'logOverlap',
@@ -385,6 +446,7 @@ class Recovery {
         const text = `${what}, but there are log entries. Something is broken!`
         throw new StorageError(text, rejected[0]?.file ?? this.snapDir, null, rejected[0])
       }
+      await this.measure(null)
       return this.settle(state, null, await this.replay(state, -1))
     }
     // A first start that was killed in its first snapshot leaves an unfinished snapshot.0 at most.

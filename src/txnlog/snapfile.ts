@@ -2,7 +2,7 @@
  * Reads one snapshot file: decompressed by what its name says, into a target, checked against its seals.
  *
  * Throws StorageError that names the file for anything that is not a whole snapshot. The loop is given back between
- * two pieces, so that a running server can verify its files.
+ * two pieces, so that a running server can verify its files. `onRead` is told now and then how many bytes are behind.
  */
 
 import { join } from 'node:path'
@@ -24,10 +24,11 @@ export async function readSnapshot(
   snapshot: SnapshotName,
   target: SnapshotTarget,
   lengthMax: number,
+  onRead?: (bytes: number) => void,
 ): Promise<SnapshotSummary> {
   const path = join(snapDir, snapshot.name)
   try {
-    return await readFile(disk, path, snapshot, target, lengthMax)
+    return await readFile(disk, path, snapshot, target, lengthMax, onRead)
   } catch (err) {
     throw rejection(err, path)
   }
@@ -44,6 +45,7 @@ async function readFile(
   snapshot: SnapshotName,
   target: SnapshotTarget,
   lengthMax: number,
+  onRead: ((bytes: number) => void) | undefined,
 ): Promise<SnapshotSummary> {
   const reader = new SnapshotReader(target, 'file', lengthMax)
   const decoder = decoderFor(snapshot.compression)
@@ -93,6 +95,7 @@ async function readFile(
       // Whoever awaits it gets the error; until then it is not unhandled.
       ahead.catch(() => {})
       for (const part of parts) feed(part)
+      onRead?.(pos)
     }
     for (const part of await later<Uint8Array[]>((got) => decoder.end(got))) feed(part)
     return reader.finish(heldBytes)

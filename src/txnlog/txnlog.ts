@@ -8,7 +8,8 @@
  * Invariants: zxids grow, without a hole inside an epoch. `onDurable` speaks only of what a power loss cannot take: the
  * data is synced, and so is the folder for the first group of a new file. A file is begun only when all before it is
  * durable. An error of the disk ends the log for good; in particular a failed sync is never tried again, since the
- * kernel may have dropped the pages and would then report success.
+ * kernel may have dropped the pages and would then report success. For the same reason the file is cut behind what is
+ * known to be durable before it is closed: whoever reads it next must not find what is only in the kernel's memory.
  *
  * Files are grown ahead with zeros that take no room, 64 MiB at a time as Java does, so that a sync rarely has to
  * write the file's size, and the next piece of them is written as real zeros; all are cut off when a file is left. Java: SyncRequestProcessor, FileTxnLog, FilePadding.
@@ -78,7 +79,7 @@ interface OpenFile {
 
 interface Waiter {
   zxid: Zxid
-  done: () => void
+  done: Done
 }
 
 /** Java keeps this much ahead of the write position. */
@@ -117,6 +118,8 @@ export class TxnLog {
   private readonly waiters: Waiter[]
   private idle: Done[]
   private failure: StorageError | null
+  /** A file that failed is being cut and closed; these wait for it. */
+  private cutting: Done[] | null
 
   /** `dir` is the version-2 folder, which exists. `zxidLast`: the end of what recovery found there. */
   constructor(disk: Disk, dir: string, options: TxnLogOptions, sink: TxnLogSink, zxidLast: Zxid = -1) {
@@ -137,6 +140,7 @@ export class TxnLog {
     this.waiters = []
     this.idle = []
     this.failure = null
+    this.cutting = null
   }
 
   /** Bytes appended that are not durable yet. */
@@ -195,9 +199,10 @@ export class TxnLog {
     this.nextFile()
   }
 
-  /** Calls back once all up to `zxid` is durable, behind `onDurable`; at once if it is already. Never, behind a failure. */
-  whenDurable(zxid: Zxid, done: () => void): void {
-    if (zxid <= this.zxidDurable) done()
+  /** Calls back once all up to `zxid` is durable, behind `onDurable`; at once if it is already. Or with the failure. */
+  whenDurable(zxid: Zxid, done: Done): void {
+    if (zxid <= this.zxidDurable) done(null)
+    else if (this.failure !== null) done(this.failure)
     else this.waiters.push({ zxid, done })
   }
 
@@ -234,10 +239,14 @@ export class TxnLog {
     })
   }
 
-  /** Makes all that was appended durable and closes the file. The answer is the failure, if there was one. */
+  /**
+   * Makes all that was appended durable and closes the file. The answer is the failure, if there was one; then too
+   * nothing is done to any file any more.
+   */
   close(done: Done): void {
     if (this.state !== 'open') {
-      done(this.failure)
+      if (this.cutting !== null) this.cutting.push(done)
+      else done(this.failure)
       return
     }
     this.state = 'closing'
@@ -359,7 +368,7 @@ export class TxnLog {
     if (ready.length > 0) {
       const left = this.waiters.filter((waiter) => waiter.zxid > group.zxidLast)
       this.waiters.splice(0, this.waiters.length, ...left)
-      for (const waiter of ready) waiter.done()
+      for (const waiter of ready) waiter.done(null)
     }
     if (this.idle.length > 0 && this.bytesPending === 0) this.endIdle(null)
   }
@@ -393,10 +402,23 @@ export class TxnLog {
     this.open = null
     this.sealed.length = 0
     this.inFlight = null
-    if (this.file !== null) this.disk.close(this.file.file, () => {})
+    if (this.file !== null) this.cut(this.file)
     this.file = null
     this.sink.onFailed(this.failure)
+    for (const waiter of this.waiters.splice(0)) waiter.done(this.failure)
     this.endIdle(this.failure)
+  }
+
+  /** As far as that works: where it does not, the start has to judge by what it reads. */
+  private cut({ file, pos }: OpenFile): void {
+    this.cutting = []
+    this.disk.truncate(file, pos, () => {
+      this.disk.close(file, () => {
+        const waiting = this.cutting!
+        this.cutting = null
+        for (const done of waiting) done(this.failure)
+      })
+    })
   }
 }
 

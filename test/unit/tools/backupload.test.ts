@@ -49,7 +49,7 @@ class Writer {
       const last = zxid % SNAPSHOT_EVERY === 0
       if (last) log.roll()
       log.flush()
-      await new Promise<void>((resolve) => log.whenDurable(zxid, resolve))
+      await new Promise<void>((resolve) => log.whenDurable(zxid, () => resolve()))
       state.apply(txn, 0, txn.length)
       if (!last) continue
       await store.takeSnapshot(state)

@@ -29,7 +29,7 @@ function rig(options: Partial<TxnLogOptions> = {}, zxidLast = -1): Rig {
     onSynced: (_ms: number, bytes: number) => synced.push(bytes),
   }
   const log = new TxnLog(disk, DIR, { ...TXN_LOG_DEFAULTS, preAllocBytes: 8192, ...options }, sink, zxidLast)
-  const until = (zxid: number): Promise<void> => new Promise((resolve) => log.whenDurable(zxid, resolve))
+  const until = (zxid: number): Promise<void> => new Promise((resolve) => log.whenDurable(zxid, () => resolve()))
   return { disk, log, durable, failures, synced, until }
 }
 
@@ -151,11 +151,28 @@ describe('transaction log', () => {
       expect(failures).toEqual([err])
       expect(failures[0]!.file).toMatch(/log\.1$/)
       expect(failures[0]!.message).toMatch(/EIO/)
-      expect(calls).toBe(1)
+      // The file is cut behind what is durable, which is another call.
+      expect(calls).toBe(step === 'truncate' ? 2 : 1)
       expect(durable).toEqual([])
       expect(log.failed).toBe(true)
+      expect(disk.openFiles).toEqual([])
     },
   )
+
+  it.each(['write', 'sync'])('D2: behind a failed %s the file ends with what is durable', async (step) => {
+    const { disk, log, until, failures } = rig()
+    append(log, [1])
+    log.flush()
+    await until(1)
+    disk.fault = (name, path) => (name === step ? systemError('ENOSPC', path) : null)
+    append(log, [2])
+    log.flush()
+    const waited = new Promise((resolve) => log.whenDurable(2, resolve))
+    await new Promise((resolve) => log.close(resolve))
+    expect(disk.get(pathIn('version-2', 'log.1'))).toEqual(logFileOf([entry(1)]))
+    expect(await waited).toBe(failures[0])
+    expect(await new Promise((resolve) => log.whenDurable(3, resolve))).toBe(failures[0])
+  })
 
   it('never overwrites a file that is there', async () => {
     const { disk, log, failures } = rig()
