@@ -244,16 +244,17 @@ export class TxnLog {
    * nothing is done to any file any more.
    */
   close(done: Done): void {
-    if (this.state !== 'open') {
+    const ended: Done = (err) => {
+      if (this.state === 'closing') this.state = 'closed'
       if (this.cutting !== null) this.cutting.push(done)
-      else done(this.failure)
+      else done(err)
+    }
+    if (this.state !== 'open') {
+      ended(this.failure)
       return
     }
     this.state = 'closing'
-    this.leaveFile((err) => {
-      if (this.state === 'closing') this.state = 'closed'
-      done(err)
-    })
+    this.leaveFile(ended)
   }
 
   private begin(zxid: Zxid): Group {
