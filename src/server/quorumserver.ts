@@ -51,7 +51,7 @@ export class QuorumServer {
   private port: number
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger, onProgress: OnProgress | null) {
+  constructor(config: Config, logger: Logger, onProgress: OnProgress | null = null) {
     this.config = config
     this.logger = logger
     this.onProgress = onProgress

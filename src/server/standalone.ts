@@ -58,7 +58,7 @@ export class StandaloneServer {
   private readonly logLimit: LogLimit
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger, onProgress: OnProgress | null) {
+  constructor(config: Config, logger: Logger, onProgress: OnProgress | null = null) {
     this.onProgress = onProgress
     this.config = config
     this.logger = logger
