@@ -164,7 +164,7 @@ describe('transaction log', () => {
     append(log, [1])
     log.flush()
     await until(1)
-    disk.fault = (name, path) => (name === step ? 'ENOSPC' : null)
+    disk.fault = (name) => (name === step ? 'ENOSPC' : null)
     append(log, [2])
     log.flush()
     const waited = new Promise((resolve) => log.whenDurable(2, resolve))
