@@ -16,18 +16,28 @@ const PORT = 22351
 const DISK_MIB = 120
 /** Enough for the file system's own tables and the first snapshot. */
 const GOOD_BYTES = 16 * 2 ** 20
+/** Some writing before it fails. */
+const CALM_MS = 1000
 const STOPPED_MS = 60_000
 const SETTINGS = { preAllocSize: 2048, snapCount: 2000 }
 
 export async function failingStandalone({ directory, server: command }) {
   const disk = SmallDisk.ext4(join(directory, 'data'), join(directory, 'work'), DISK_MIB)
   const configFile = writeConfig(directory, PORT, SETTINGS)
-  const start = () => startServer(command, configFile, { port: PORT, logFile: join(directory, 'server.log') })
+  let starts = 0
+  const start = () => {
+    const logFile = join(directory, `server${++starts}.log`)
+    return startServer(command, configFile, { port: PORT, logFile })
+  }
   let server = start()
   await untilServing(server)
   const load = new Load(() => [{ port: PORT }])
   if (!(await load.writesSince(performance.now(), 20_000))) throw new Error('no write went through')
+  await sleep(CALM_MS)
   disk.failBehind(GOOD_BYTES)
+  await untilStopped(server)
+  // What the kernel still has in memory is no reason to go on: at the latest with the next write it ends again.
+  server = start()
   await untilStopped(server)
   disk.failBehind(0)
   server = start()
@@ -51,6 +61,7 @@ export async function failingMember({ directory, server: command }) {
   const member = ensemble.member(3)
   const load = new Load(() => ensemble.members)
   if (!(await load.writesSince(performance.now(), 20_000))) throw new Error('no write went through')
+  await sleep(CALM_MS)
   disk.failBehind(GOOD_BYTES)
   await untilStopped(member.process)
   await ensemble.settled()
