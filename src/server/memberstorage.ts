@@ -144,15 +144,20 @@ export class MemberStorage {
   }
 
   private async checkIdentity(quorum: Quorum): Promise<void> {
-    this.identity = await readIdentity(this.disk, this.snapDir)
+    const place = this.config.file ?? this.config.dataDir
+    const adopt = `zoowarden repair --adopt ${place} keeps it, if it is right all the same; `
+    const aside = `zoowarden repair ${place} sets the data aside, and the leader sends its own`
+    try {
+      this.identity = await readIdentity(this.disk, this.snapDir)
+    } catch (err) {
+      if (!isDamage(err)) throw err
+      const text = `nothing says any more whose data this is. ${adopt}${aside}`
+      throw new StorageError(text, join(this.snapDir, IDENTITY_NAME), err.offset, err)
+    }
     if (this.identity === null) return
-    const { refused } = this.identity
     const conflict = identityConflict(this.identity, this.config.serverId, serversOf(quorum))
     if (conflict === null) return
-    const place = this.config.file ?? this.config.dataDir
-    const aside = `zoowarden repair ${place} sets the data aside, and the leader sends its own`
-    const mend =
-      refused === null ? `zoowarden repair --adopt ${place} keeps it, if it is right all the same; ${aside}` : aside
+    const mend = this.identity.refused === null ? adopt + aside : aside
     throw new StorageError(`${conflict}. ${mend}`, join(this.snapDir, IDENTITY_NAME))
   }
 

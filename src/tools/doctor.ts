@@ -23,6 +23,7 @@ import { IDENTITY_NAME, type Identity, identityConflict, readIdentity } from '..
 import { folderHolders } from '../txnlog/lock.ts'
 import { logNames, PARTIAL_PREFIX, snapshotNames, TORN_PREFIX, zxidOfName } from '../txnlog/names.ts'
 import { type RecoverEvent, type Recovered, recover } from '../txnlog/recover.ts'
+import { ASIDE_PREFIX } from '../txnlog/repair.ts'
 import { examineLogs, examineSnapshots, type LogReport, type SnapshotReport } from './doctorfiles.ts'
 import { mendDigest, mendEpoch, mendIdentity, mendRefusal, mendSnapshot } from './doctormends.ts'
 import { DryDisk } from './drydisk.ts'
@@ -272,6 +273,15 @@ function strangers(names: readonly string[], folder: string, findings: Finding[]
     } else if (name.startsWith(PARTIAL_PREFIX)) {
       const what = 'a snapshot that is being written, or that never ended'
       findings.push({ grade: 'advice', what, file, offset: null, mend: 'nothing: a start removes it' })
+    } else if (name.startsWith(ASIDE_PREFIX)) {
+      const what = 'a history that was set aside'
+      findings.push({
+        grade: 'advice',
+        what,
+        file,
+        offset: null,
+        mend: `rm -r '${file}' when nobody needs it any more`,
+      })
     }
   }
 }

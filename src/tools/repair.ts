@@ -57,7 +57,7 @@ export async function repair(
   const folders = foldersOf(target)
   const lock = options.dryRun ? null : await locked(folders, terminal)
   try {
-    const begun = await readMark(disk, folders.snapDir)
+    const begun = await readMark(disk, folders.snapDir).catch(unreadable)
     if (begun !== null) return await finish(disk, target, begun, options, terminal)
     const alone = await runsAlone(disk, target)
     if (alone && options.keep === null) throw new UsageError(aloneText(target))
@@ -84,10 +84,7 @@ export async function adopt(disk: Disk, target: ToolTarget, dryRun: boolean, ter
   const folders = foldersOf(target)
   const lock = dryRun ? null : await locked(folders, terminal)
   try {
-    const identity = await readIdentity(disk, folders.snapDir).catch((err: unknown) => {
-      if (err instanceof StorageError) return null // whatever it said, it says nothing any more
-      throw err
-    })
+    const identity = await readIdentity(disk, folders.snapDir).catch(unreadable)
     if (identity !== null && identity.refused !== null) {
       throw new UsageError(`${identity.refused}: such data is of no use here, and can only be set aside (repair)`)
     }
@@ -179,6 +176,12 @@ async function runsAlone(disk: Disk, target: ToolTarget): Promise<boolean> {
     if ((await readEpoch(disk, snapDirOf(target), name)) !== null) return false
   }
   return true
+}
+
+/** Whatever it said, it says nothing any more: as good as not there, for who is about to write it anew. */
+function unreadable(err: unknown): null {
+  if (err instanceof StorageError) return null
+  throw err
 }
 
 function foldersOf(target: ToolTarget): Folders {

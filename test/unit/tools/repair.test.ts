@@ -89,6 +89,13 @@ describe('zoowarden repair', () => {
     expect(readdirSync(at(dir)).filter((name) => name.startsWith('damaged'))).toEqual([ASIDE])
   })
 
+  it('begins anew where the mark of an earlier repair cannot be read any more', async () => {
+    const dir = await memberData(fixtureData('plain'))
+    writeFileSync(at(dir, 'resync'), 'aside=?')
+    expect((await run(dir)).output).toContain('does not say where the old history went')
+    expect(await readMark(disk, at(dir))).toEqual({ aside: ASIDE, keep: null })
+  })
+
   it('asks what to keep where nobody else has it: a server alone, and one of two voters', async () => {
     const alone = damagedData()
     const before = filesOf(alone)
