@@ -4,6 +4,7 @@ import type { StateMachine } from '../../src/datatree/apply.ts'
 import { StorageError } from '../../src/jute/errors.ts'
 import { id64Hex } from '../../src/jute/id64.ts'
 import { zxidHex } from '../../src/jute/zxid.ts'
+import { ConfigError } from '../../src/server/settings.ts'
 import type { Epoch, Quorum, Role, StartState } from '../../src/zab/types.ts'
 import { HistoryChecker } from './checkers/history.ts'
 import { LeadershipChecker } from './checkers/leadership.ts'
@@ -158,8 +159,9 @@ export class Judge implements Observer {
     this.leadership.look()
   }
 
-  /** I11: a member ends by itself because of its disk alone, and says which file it was. */
+  /** I11: a member ends by itself because of its disk alone, and says which file it was; or for its operator's mistake. */
   private checkEnd(machine: Machine, err: Error): void {
+    if (err instanceof ConfigError) return
     let cause: unknown = err
     while (cause instanceof Error && !('code' in cause)) cause = cause.cause
     const named = err instanceof StorageError && err.file !== null

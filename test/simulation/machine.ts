@@ -29,7 +29,7 @@ import type { Random } from './random.ts'
 import type { Story } from './story.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
-const CONFIG_FILE = '/conf/zoo.cfg'
+export const CONFIG_FILE = '/conf/zoo.cfg'
 /** 2026-01-01 */
 const WALL_START_MS = 1_767_225_600_000
 
@@ -395,7 +395,7 @@ export class Process implements Party, MemberHost {
 
   failed(err: Error): void {
     if (this.gone) return
-    const expected = err.name === 'StorageError' || 'code' in err
+    const expected = err.name === 'StorageError' || err.name === 'ConfigError' || 'code' in err
     if (!expected) {
       const message = `${this.machine} crashed: ${err.stack ?? err.message}`
       this.around.fail(err instanceof Failure ? err : new Failure('crash', 'crash', message, { cause: err }))

@@ -6,6 +6,7 @@
  *   start 1 2 3       kill 1      power 1      pause 1      resume 1       stop, lose power, SIGSTOP, SIGCONT
  *   power 2 at|after STEP [NAME]     in the disk call STEP (write, sync, rename, ...) on a file like NAME, or behind it
  *   disk 1 slow MS | full | broken STEP | sound | empty | of 2 (a copy)
+ *   list 1            its zoo.cfg is written anew and has all servers
  *   damage 1 log|snapshot    flips a bit while it is down       repair 1     as zoowarden repair
  *   partition 3 | 1 2     cut 1 2     mend 1 2     heal     break 1 2     half 1 2     delay 1 2 MS     name 1 gone|back
  *   clock 1 SECONDS       moves a wall clock        promise 1 EPOCH     it has accepted an epoch that was never begun
@@ -29,7 +30,7 @@ import { checkMember } from './checkers/end.ts'
 import type { Client } from './client.ts'
 import { copyData, damage, repair } from './damage.ts'
 import { Failure } from './failure.ts'
-import type { Machine } from './machine.ts'
+import { CONFIG_FILE, type Machine } from './machine.ts'
 import type { Operation, Reply } from './wire.ts'
 import { World } from './world.ts'
 
@@ -161,6 +162,12 @@ class Stage {
         // What it had may be gone; that it does not vote with less is for the scenario to see.
         if (rest[1] === 'log') world.observer.history.wiped(Number(rest[0]))
         break
+      case 'list': {
+        const machine = this.machine(rest[0]!)
+        const lines = [...world.machines.keys()].map((sid) => world.serverLine(sid, true))
+        machine.disk.put(CONFIG_FILE, new TextEncoder().encode(world.zooCfg(lines.join('\n'))))
+        break
+      }
       case 'repair':
         await this.repair(this.machine(rest[0]!))
         break

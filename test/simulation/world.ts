@@ -96,9 +96,9 @@ export class World implements Surroundings, ClientWorld {
     return `server.${sid}=s${sid}:${PORTS.learner}:${PORTS.election}:${voter ? 'participant' : 'observer'}${client}`
   }
 
-  addMachine(sid: number, membership: string): Machine {
-    const { tickMs, initLimitTicks, syncLimitTicks, snapCount, reconfigEnabled, commitLogCount } = this.options
-    const zooCfg = [
+  zooCfg(membership: string): string {
+    const { tickMs, initLimitTicks, syncLimitTicks, snapCount, reconfigEnabled } = this.options
+    return [
       `tickTime=${tickMs}`,
       `initLimit=${initLimitTicks}`,
       `syncLimit=${syncLimitTicks}`,
@@ -114,8 +114,11 @@ export class World implements Surroundings, ClientWorld {
       membership,
       '',
     ].join('\n')
-    const machine = new Machine(this, sid, this.random.fork(`machine ${sid}`), zooCfg)
-    machine.overrides = { commitLogCount }
+  }
+
+  addMachine(sid: number, membership: string): Machine {
+    const machine = new Machine(this, sid, this.random.fork(`machine ${sid}`), this.zooCfg(membership))
+    machine.overrides = { commitLogCount: this.options.commitLogCount }
     this.machines.set(sid, machine)
     return machine
   }
