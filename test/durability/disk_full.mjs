@@ -54,17 +54,20 @@ export async function fullStandalone({ directory, server: command, disk: kind })
 /** A tree that is larger than the room left: snapshots fail, writes go on, and with room there is a snapshot again. */
 export async function fullSnapshot({ directory, server: command, disk: kind }) {
   const disk = makeDisk(kind, join(directory, 'data'), join(directory, 'work'))
-  const configFile = writeConfig(directory, PORT, { preAllocSize: 16_384, snapCount: 400 })
+  const configFile = writeConfig(directory, PORT, { preAllocSize: 512, snapCount: 400 })
   const server = startServer(command, configFile, { port: PORT, logFile: join(directory, 'server.log') })
   await untilServing(server)
   await plantTree(PORT, 400, 50_000)
   const version2 = join(directory, 'data', 'version-2')
-  // 20 MB of tree. Log files are grown ahead of time, so that it is the snapshot that finds no room.
+  // 20 MB of tree. A log file gets all the room it needs when it is made, so that only the snapshot finds none.
   const load = new Load(() => [{ port: PORT }], { valueBytes: 200 })
   disk.fill(10 * 2 ** 20)
   await until('a snapshot fails', () => /snapshot failed/.test(tailOf(server, 1000)), NOTICED_MS)
   const newest = byZxid(version2, 'snapshot').at(-1)
+  const before = load.acknowledged
   await sleep(FULL_MS)
+  const meanwhile = load.acknowledged - before
+  if (meanwhile === 0) throw new Error(`no writes without snapshots${tailOf(server)}`)
   if (server.ended !== null) throw new Error(`it ended: ${server.ended}${tailOf(server)}`)
   if (byZxid(version2, 'snapshot').at(-1) !== newest) throw new Error('a snapshot found room that was not there')
   const left = readdirSync(version2).filter((name) => name.startsWith('partial-snapshot.'))
@@ -77,7 +80,7 @@ export async function fullSnapshot({ directory, server: command, disk: kind }) {
   await expectRight(load, { port: PORT })
   await stopServer(server)
   disk.unmount()
-  return `${load.acknowledged} acknowledged writes`
+  return `${load.acknowledged} acknowledged writes, ${meanwhile} of them meanwhile`
 }
 
 async function plantTree(port, count, bytes) {

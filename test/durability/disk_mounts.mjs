@@ -29,7 +29,8 @@ export function enterOwnMounts() {
   const root = process.getuid() === 0
   const own = root ? ['--mount'] : ['--user', '--map-root-user', '--mount']
   const works = spawnSync('unshare', [...own, 'true']).status === 0
-  const devices = root && spawnSync('losetup', ['--find']).status === 0
+  const does = (command, word) => spawnSync(command, [word]).status === 0
+  const devices = root && does('losetup', '--find') && does('mkfs.ext4', '-V')
   const env = { ...process.env, [INSIDE]: works ? (devices ? 'devices' : 'memory') : 'nothing' }
   const words = [process.execPath, ...process.argv.slice(1)]
   const command = works ? ['unshare', ...own, '--propagation', 'private', ...words] : words
