@@ -12,9 +12,11 @@ import { parseConfig } from '../../src/server/config.ts'
 import { ConfigFiles } from '../../src/server/configfiles.ts'
 import type { Connection } from '../../src/server/connection.ts'
 import { reapable } from '../../src/server/containers.ts'
+import { Lives } from '../../src/server/lives.ts'
 import { Member, type MemberHost } from '../../src/server/member.ts'
 import { Metrics } from '../../src/server/metrics.ts'
 import type { Pipeline } from '../../src/server/pipeline.ts'
+import type { Room } from '../../src/txnlog/disk.ts'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../src/txnlog/filestore.ts'
 import { purge } from '../../src/txnlog/purge.ts'
 import type { Quorum } from '../../src/zab/types.ts'
@@ -120,6 +122,11 @@ export class Machine {
     return this.process !== null
   }
 
+  /** Why it serves nobody although it runs; null: it does not say so. */
+  get asideFor(): string | null {
+    return this.process?.asideFor ?? null
+  }
+
   start(): void {
     if (this.process !== null) return
     this.starts++
@@ -179,7 +186,7 @@ export class Machine {
 export class Process implements Party, MemberHost {
   readonly machine: string
   readonly disk: DiskPort
-  readonly network: MemberPort
+  network: MemberPort
   readonly door: Door
   readonly owner: Machine
   member: Member | null
@@ -197,6 +204,10 @@ export class Process implements Party, MemberHost {
   private files: ConfigFiles | null
   private configNow: Config | null
   private ticks: number
+  private ticking: boolean
+  private readonly lives: Lives
+  /** Tells this life's failure. */
+  private lifeFailed: (err: Error) => void
 
   constructor(owner: Machine) {
     this.machine = owner.name
@@ -204,12 +215,7 @@ export class Process implements Party, MemberHost {
     this.around = owner.around
     this.rng = owner.random.fork(`process ${owner.starts}`)
     this.disk = new DiskPort(owner.disk, (run) => this.input(run))
-    this.network = new MemberPort(
-      this.around.fabric,
-      this,
-      () => this.want(),
-      (text) => this.around.story.tell(this.machine, text),
-    )
+    this.network = this.makeNetwork()
     this.door = new Door(this.around.fabric, this, {
       nowMs: () => this.nowMs(),
       wallMs: () => this.wallMs(),
@@ -229,17 +235,57 @@ export class Process implements Party, MemberHost {
     this.files = null
     this.configNow = null
     this.ticks = 0
+    this.ticking = false
+    this.lifeFailed = () => {}
+    this.lives = this.makeLives()
+  }
+
+  get asideFor(): string | null {
+    return this.lives.asideFor
+  }
+
+  private makeNetwork(): MemberPort {
+    const tell = (text: string): void => this.around.story.tell(this.machine, text)
+    return new MemberPort(this.around.fabric, this, () => this.want(), tell)
+  }
+
+  /** As quorumserver.ts. */
+  private makeLives(): Lives {
+    return new Lives(
+      {
+        nowMs: () => this.nowMs(),
+        after: (ms, run) => {
+          const happening = this.around.timeline.after(Math.max(1, ms * 1000), () => this.input(run))
+          return () => {
+            happening.run = null
+          }
+        },
+        begin: (failed) => this.begin(failed),
+        end: () => this.endLife(),
+        room: async () => this.room(),
+        aside: () => this.around.observer.ended(this.owner),
+        failed: (err) => this.die(err),
+        log: (level, fields, message) => this.log(level, fields, message),
+      },
+      null,
+    )
+  }
+
+  private room(): Room {
+    const { capacityBytes, usedBytes } = this.owner.disk
+    return { freeBytes: capacityBytes - usedBytes, totalBytes: capacityBytes }
   }
 
   start(): void {
-    void this.run().catch((err: unknown) => this.failed(err instanceof Error ? err : new Error(String(err))))
+    void this.lives.start().catch((err: Error) => this.die(err))
     this.around.stir()
   }
 
-  private async run(): Promise<void> {
+  private async begin(failed: (err: Error) => void): Promise<void> {
     const { owner } = this
     const config = this.parse()
     this.configNow = config
+    this.lifeFailed = failed
     this.files = new ConfigFiles(this.disk, CONFIG_FILE, {
       serverId: owner.sid,
       reconfigEnabled: config.quorum.reconfigEnabled,
@@ -250,11 +296,23 @@ export class Process implements Party, MemberHost {
     observe(owner, member, this.around.observer)
     this.network.start(member)
     await member.start(await this.files.readLastSeen())
-    if (this.gone) return
+    if (this.gone || this.member !== member) return
     this.started = true
     this.lastTickMs = this.nowMs()
-    this.tick()
+    if (!this.ticking) this.tick()
+    this.ticking = true
     this.arm()
+  }
+
+  private async endLife(): Promise<void> {
+    const { member } = this
+    this.member = null
+    this.started = false
+    if (this.timer !== null) this.timer.run = null
+    this.timer = null
+    await member?.stop()
+    this.network.stop()
+    this.network = this.makeNetwork()
   }
 
   private parse(): Config {
@@ -395,8 +453,18 @@ export class Process implements Party, MemberHost {
 
   failed(err: Error): void {
     if (this.gone) return
-    const expected = err.name === 'StorageError' || err.name === 'ConfigError' || 'code' in err
-    if (!expected) {
+    if (this.isExpected(err)) this.lifeFailed(err)
+    else this.die(err)
+  }
+
+  /** Whether to end because of it is right; anything else is a bug. */
+  private isExpected(err: Error): boolean {
+    return err.name === 'StorageError' || err.name === 'ConfigError' || 'code' in err
+  }
+
+  private die(err: Error): void {
+    if (this.gone) return
+    if (!this.isExpected(err)) {
       const message = `${this.machine} crashed: ${err.stack ?? err.message}`
       this.around.fail(err instanceof Failure ? err : new Failure('crash', 'crash', message, { cause: err }))
     }

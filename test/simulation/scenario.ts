@@ -11,7 +11,7 @@
  *   partition 3 | 1 2     cut 1 2     mend 1 2     heal     break 1 2     half 1 2     delay 1 2 MS     name 1 gone|back
  *   clock 1 SECONDS       moves a wall clock        promise 1 EPOCH     it has accepted an epoch that was never begun
  *   elect [3]         waits for an established leader      follow 1 2      waits for these to be established
- *   fail 1            waits for this member to end by itself
+ *   fail 1            waits for this member to end by itself       aside 1     ... to step aside
  *   client a [at 1] [timeout MS]     move a [to 2]     leave a (without a word)     close a
  *   write /a [x] [by a] | ephemeral | sequential | delete /a | multi /a /b | read /a | exists /a | children /a | watch /a
  *   begin ...         the same without waiting for the answer, which `answers` prints later
@@ -217,6 +217,12 @@ class Stage {
         const machine = this.machine(rest[0]!)
         await this.until(`${command}: it goes on`, () => !machine.up)
         this.print(`${machine.sid} has ended: ${machine.endedBy?.message ?? 'killed'}`)
+        break
+      }
+      case 'aside': {
+        const machine = this.machine(rest[0]!)
+        await this.until(`${command}: it serves on`, () => machine.asideFor !== null && machine.member === null)
+        this.print(`${machine.sid} has stepped aside: ${machine.asideFor}`)
         break
       }
       case 'settle':

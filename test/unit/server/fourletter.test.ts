@@ -328,6 +328,16 @@ describe('a server that does not serve', () => {
     expect(runFourLetter('hash', NOTHING, idle)).toBe('This ZooKeeper instance is not currently serving requests')
   })
 
+  test('says why, where there is a reason of its own, and mntr in figures', () => {
+    const values = [['storage_full', 1]] as const
+    const full = viewOf({ serving: () => false, standing: () => ({ reason: 'no room', values }) })
+    const said = 'This ZooKeeper instance is not currently serving requests\nReason: no room\n'
+    expect(runFourLetter('srvr', NOTHING, full)).toBe(said)
+    expect(runFourLetter('mntr', NOTHING, full)).toBe(`${said}zk_storage_full\t1\n`)
+    expect(runFourLetter('ruok', NOTHING, full)).toBe('imok')
+    expect(runFourLetter('isro', NOTHING, full)).toBe('null')
+  })
+
   test('still answers ruok, isro, envi, gtmk and stmk', () => {
     expect(runFourLetter('ruok', NOTHING, idle)).toBe('imok')
     expect(runFourLetter('isro', NOTHING, idle)).toBe('null')
