@@ -23,7 +23,7 @@
 
 import { ProtocolError, readInt } from '../jute/input.ts'
 import type { Output } from '../jute/output.ts'
-import { decodeText } from '../jute/text.ts'
+import { decodeStoredText } from '../jute/text.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthInfo, ForwardedRequest, Sid } from './types.ts'
 
@@ -147,7 +147,7 @@ function stringEnd(buf: Uint8Array, at: number, end: number, authOff: number, le
 }
 
 function stringAt(buf: Uint8Array, at: number, end: number): string | null {
-  return readInt(buf, at) === -1 ? null : decodeText(buf, at + 4, end)
+  return readInt(buf, at) === -1 ? null : decodeStoredText(buf, at + 4, end)
 }
 
 /** The data of FOLLOWERINFO and OBSERVERINFO. */

@@ -85,10 +85,12 @@ describe('a packet', () => {
       { scheme: 'ip', id: '127.0.0.1' },
       { scheme: 'x509', id: null },
       { scheme: null, id: '' },
+      { scheme: 'digest', id: '\u{1f600}' }, // two surrogates of three bytes each
     ]
     const wire = unhex(
       '00000001 ffffffffffffffff 00000000' +
-        '00000003 00000002 6970 00000009 3132372e302e302e31 00000004 78353039 ffffffff ffffffff 00000000',
+        '00000004 00000002 6970 00000009 3132372e302e302e31 00000004 78353039 ffffffff ffffffff 00000000' +
+        '00000006 646967657374 00000006 eda0bd edb880',
     )
     expect(written((out) => writePacket(out, Packet.request, -1, new Uint8Array(0), authinfo))).toBe(hex(wire))
     const { packet, end } = read(wire)
