@@ -70,7 +70,7 @@ export class History {
     return this.entries.find((entry) => entry.zxid === zxid)!.txn
   }
 
-  /** Entries behind `zxid`. */
+  /** Entries behind `zxid`; where an epoch begins is one without a transaction. */
   behind(zxid: Zxid): readonly Entry[] {
     return this.entries.filter((entry) => entry.zxid > zxid)
   }
@@ -92,6 +92,12 @@ export class History {
     this.state.apply(txn, 0, txn.length)
     this.entries.push({ zxid, digest: digestOf(this.state), txn })
     return txn
+  }
+
+  /** A leader's tree stands where its epoch begins, before it has a transaction. */
+  beginEpoch(zxid: Zxid): void {
+    this.state.zxidLast = zxid
+    this.entries.push({ zxid, digest: digestOf(this.state), txn: new Uint8Array(0) })
   }
 
   /** All up to `zxid` is promised. */

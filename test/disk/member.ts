@@ -31,6 +31,7 @@ const CONFIG: Config = {
 }
 
 interface Life {
+  readonly role?: 'leader'
   readonly sync: 'nothing' | 'cut' | 'cut the tree too' | 'tree from a leader'
   readonly ending: 'stopped' | 'killed' | 'power' | 'a sync fails'
 }
@@ -39,12 +40,12 @@ interface Life {
 const LIVES: readonly Life[] = [
   { sync: 'nothing', ending: 'power' },
   { sync: 'cut the tree too', ending: 'power' },
-  { sync: 'nothing', ending: 'killed' },
+  { sync: 'nothing', ending: 'killed', role: 'leader' },
   { sync: 'cut', ending: 'power' },
   { sync: 'tree from a leader', ending: 'killed' },
-  { sync: 'cut', ending: 'stopped' },
+  { sync: 'cut', ending: 'stopped', role: 'leader' },
   { sync: 'cut the tree too', ending: 'a sync fails' },
-  { sync: 'tree from a leader', ending: 'power' },
+  { sync: 'tree from a leader', ending: 'power', role: 'leader' },
   { sync: 'cut', ending: 'power' },
 ]
 
@@ -151,6 +152,8 @@ class Lifetime {
   private state: StateMachine
   /** What the tree has; the rest of the log is not committed. */
   private applied: Zxid
+  /** The last transaction that was appended. */
+  private logged: Zxid
   private epoch: number
 
   constructor(disk: MemDisk, history: History, random: Random) {
@@ -165,15 +168,17 @@ class Lifetime {
     })
     this.state = history.state
     this.applied = 0
+    this.logged = 0
     this.epoch = 0
   }
 
-  async live({ sync, ending }: Life, turns: number, number: number): Promise<void> {
+  async live({ sync, ending, role }: Life, turns: number, number: number): Promise<void> {
     const { history } = this
     this.begin(await load(this.storage))
     // A tree that a restart has replayed to its end may be ahead of what is committed.
     if (sync === 'cut the tree too') await this.cut(history.zxidLast - Math.min(3, history.zxidLast % 2 ** 32))
     await this.nextEpoch()
+    if (role === 'leader') void this.lead()
     await this.serve(turns >> 1)
     if (sync === 'cut') await this.cut(Math.max(this.applied, history.zxidLast - 2))
     if (sync === 'tree from a leader') await this.install()
@@ -196,6 +201,7 @@ class Lifetime {
     history.current = { low: currentEpoch, high: currentEpoch }
     this.state = state
     this.applied = zxidLast
+    this.logged = zxidLast
     this.epoch = currentEpoch
   }
 
@@ -205,6 +211,17 @@ class Lifetime {
     await this.saveEpoch('accepted', epoch)
     await this.saveEpoch('current', epoch)
     this.epoch = epoch
+  }
+
+  /** All that was logged is committed, and a snapshot is taken of where the epoch begins. */
+  private lead(): Promise<void> {
+    const { history, state, storage } = this
+    for (const { txn } of history.behind(this.applied)) state.apply(txn, 0, txn.length)
+    const zxid = makeZxid(this.epoch, 0)
+    history.beginEpoch(zxid)
+    state.zxidLast = zxid
+    this.applied = zxid
+    return storage.snapshot(state)
   }
 
   private async saveEpoch(which: Epoch, epoch: number): Promise<void> {
@@ -220,9 +237,10 @@ class Lifetime {
       for (let count = random.between(1, 3); count > 0; count--) {
         const zxid = this.nextZxid()
         storage.append(zxid, history.next(zxid, random))
+        this.logged = zxid
       }
       storage.flush()
-      const wanted = random.chance(0.5) ? history.zxidLast : 0
+      const wanted = random.chance(0.5) ? this.logged : 0
       do {
         await new Promise((resolve) => setImmediate(resolve))
         this.commit()
@@ -249,8 +267,8 @@ class Lifetime {
 
   private async cut(zxid: Zxid): Promise<void> {
     const { history, storage } = this
-    const log = await this.drained()
-    if (zxid >= log) return
+    await this.drained()
+    if (zxid >= this.logged) return
     history.replacing(zxid)
     const [end, state] = await new Promise<[Zxid, StateMachine]>((resolve) =>
       storage.truncate(zxid, this.state, (...answer) => resolve(answer)),
@@ -262,11 +280,9 @@ class Lifetime {
   }
 
   /** Everything that was appended is on disk. */
-  private async drained(): Promise<Zxid> {
-    const { history, storage } = this
-    storage.flush()
-    while (history.acknowledged < history.zxidLast) await new Promise((resolve) => setImmediate(resolve))
-    return history.zxidLast
+  private async drained(): Promise<void> {
+    this.storage.flush()
+    while (this.history.acknowledged < this.logged) await new Promise((resolve) => setImmediate(resolve))
   }
 
   /**
@@ -282,7 +298,7 @@ class Lifetime {
     history.replacing(this.applied)
     for (let counter = 1; counter <= 5; counter++) history.next(makeZxid(epoch, counter), random)
     const state = newState()
-    for (const { txn } of history.behind(0)) state.apply(txn, 0, txn.length)
+    for (const { txn } of history.behind(0)) if (txn.length > 0) state.apply(txn, 0, txn.length)
     state.zxidLast = history.zxidLast
     await new Promise<void>((resolve) => storage.install(state, history.zxidLast, resolve))
     this.state = state
