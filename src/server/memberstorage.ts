@@ -97,7 +97,11 @@ export class MemberStorage {
     this.marked = false
     this.identity = null
     this.store = new FileSnapshotStore(disk, this.snapDir, snapshotOptions(config))
-    this.trigger = new SnapshotTrigger(config, () => host.random())
+    this.trigger = new SnapshotTrigger(
+      config,
+      () => host.random(),
+      () => disk.nowMs(),
+    )
     this.txnLog = null
     this.chain = Promise.resolve()
     this.snapshotRunning = null
@@ -285,11 +289,13 @@ export class MemberStorage {
         this.log.whenDurable(Math.min(upTo, this.log.zxidLast), done),
       )
       const ms = Math.round(this.disk.nowMs() - startMs)
+      this.trigger.written()
       this.metrics.basic.snapshottime.add(ms)
       this.host.log('info', { zxid: zxidHex(zxid), ms }, 'snapshot written')
     } catch (err) {
       this.metrics.counters.snapshot_error_count++
-      this.host.log('warn', { err, zxid: zxidHex(zxid) }, 'snapshot failed; the older ones and the log stay')
+      const fields = { err, zxid: zxidHex(zxid), nextTryMs: this.trigger.failed() }
+      this.host.log('warn', fields, 'snapshot failed; the older ones and the log stay')
     }
   }
 

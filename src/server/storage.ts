@@ -51,7 +51,11 @@ export class Storage {
     this.state = state
     this.host = host
     this.metrics = metrics
-    this.trigger = new SnapshotTrigger(config, () => host.random())
+    this.trigger = new SnapshotTrigger(
+      config,
+      () => host.random(),
+      () => disk.nowMs(),
+    )
     this.trigger.replayed(txnsReplayed)
     this.snapshotRunning = null
     const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
@@ -78,7 +82,8 @@ export class Storage {
     if (!this.trigger.due(this.log.bytesWritten)) return
     this.log.roll()
     // Begun once this one is applied, so that the log behind the roll covers all the snapshot may lack.
-    this.log.whenDurable(zxid, () => {
+    this.log.whenDurable(zxid, (err) => {
+      if (err !== null) return
       if (this.snapshotRunning === null) void this.snapshot()
       else this.host.warn('too busy to snapshot: the last one is still being written', {})
     })
@@ -102,11 +107,13 @@ export class Storage {
     const zxid = this.state.zxidLast
     try {
       await this.store.takeSnapshot(this.state, (upTo, done) => this.log.whenDurable(upTo, done))
+      this.trigger.written()
       this.metrics.basic.snapshottime.add(Math.round(performance.now() - started))
       this.host.info('snapshot written', { zxid, ms: Math.round(performance.now() - started) })
     } catch (err) {
       this.metrics.counters.snapshot_error_count++
-      this.host.warn('snapshot failed; the older ones and the log stay', { err, zxid })
+      const fields = { err, zxid, nextTryMs: this.trigger.failed() }
+      this.host.warn('snapshot failed; the older ones and the log stay', fields)
     }
   }
 
