@@ -1,10 +1,9 @@
 /**
  * One process's way to a disk: the production interface, made of calls that somebody else lets happen.
  *
- * A call is made, waits, then happens and is answered, all at one moment; when that is, is the business of `Calls` (the
- * next turn of the loop, or a moment of virtual time). When the process is gone, what waits may have happened, in part
- * or not at all, and is never answered. A `rename` done in part
- * is not durable.
+ * A call is made and waits; then it happens and is answered, both at one moment. When that is, is the business of
+ * `Calls`: the next turn of the loop, or a moment of virtual time. When the process is gone, what waits has happened in
+ * full, in part or not at all, and is never answered. A `rename` done in part is not durable.
  */
 
 import { dirname } from 'node:path'
@@ -43,7 +42,7 @@ export interface Call {
 export type Fault = (step: Step, path: string) => Error | string | null
 
 export interface Calls {
-  /** Calls `happen` later: once, or never where the process is gone by then. */
+  /** Calls `happen` once, later. */
   later(call: Call, happen: () => void): void
   nowMs(): number
   /** Tells the process what has come of a call. */
@@ -86,7 +85,7 @@ export class DiskPort implements Disk {
     return [...this.files.values()].map(({ path }) => path)
   }
 
-  /** The process has ended: nothing is answered any more. `happens`: the share of a call under way that was done; null: none. */
+  /** The process has ended. `happens`: the share of a call under way that was done; null: it was not. */
   end(happens: (call: Call) => number | null): void {
     this.gone = true
     runSome(this.platter, this.underWay, happens)

@@ -6,12 +6,11 @@
  */
 
 import { join } from 'node:path'
-import type { Disk } from '../../src/txnlog/disk.ts'
 import { type Call, DiskPort, type Fault } from './diskport.ts'
 import { Platter } from './platter.ts'
 import { type Survival, some } from './survival.ts'
 
-export class MemDisk extends DiskPort implements Disk {
+export class MemDisk extends DiskPort {
   /** Calls that have happened. */
   steps: number
   /** Their names with the file's, for tests of order. */
@@ -51,12 +50,8 @@ export class MemDisk extends DiskPort implements Disk {
     this.stepsLeft = steps
   }
 
-  get crashed(): boolean {
-    return this.ended
-  }
-
-  /** The process ends here. */
-  crash(): void {
+  /** Of the oldest call under way a part has happened, which depends on when it is. */
+  private crash(): void {
     const next = this.underWay.values().next().value
     const share = ((this.steps * 7919) % 1000) / 1000
     this.end((call) => (call === next && share > 0.2 ? share : null))

@@ -51,7 +51,7 @@ describe('the identity of a data folder', () => {
       const after = disk.afterPowerLoss(() => 0.5)
       const read = await readIdentity(after, VERSION_2)
       expect([TWO, next].some((each) => sameIdentity(each, read!))).toBe(true)
-      if (!disk.crashed) {
+      if (!disk.ended) {
         expect(sameIdentity(read!, next)).toBe(true)
         return
       }

@@ -100,7 +100,7 @@ describe('a history set aside', () => {
           const bytes = await Promise.all((await historyOf(disk, folders)).map((path) => disk.get(path)))
           disk.crashAfter(steps)
           await Promise.race([setAside(disk, folders), disk.whenCrashed])
-          done = !disk.crashed
+          done = !disk.ended
           const after = disk.afterPowerLoss(() => luck)
           const marked = (await readMark(after, folders.snapDir)) !== null
           const found = await outcome(after, true, folders)
