@@ -8,12 +8,12 @@
  * seed and keeps the case as a file, which moves to test/fuzz/corpus once it is mended. Exit code 1 if there was any.
  */
 
-import { mkdtempSync, writeFileSync } from 'node:fs'
+import { fork } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Worker } from 'node:worker_threads'
 import { shrinkPages } from '../simulation/patches.ts'
 import type { Kind } from './cases.ts'
 import type { Failure, RunOptions, RunResult } from './run.ts'
@@ -30,7 +30,7 @@ const { values } = parseArgs({
 
 /** A case that takes longer hangs; it takes milliseconds. */
 const HANG_MS = 30_000
-/** Of one thread's heap; buffers are counted by each case. */
+/** Of the heap; buffers are counted by each case. */
 const HEAP_MB_MAX = 256
 
 /** The compiled copy: this file is compiled to <root>/test/fuzz/main.js, <root> being .build. */
@@ -61,47 +61,47 @@ for (const kind of kinds) {
 print(failed === 0 ? 'passed' : `${failed} failed`)
 process.exit(failed === 0 ? 0 : 1)
 
-/** Runs in a worker; a hang, an end without an answer, and heap that runs out are failures of the case in hand. */
+/** Runs in a process of its own; a hang, an end without an answer and a death are failures of the case in hand. */
 async function watched(options: RunOptions): Promise<RunResult> {
-  const progress = new Int32Array(new SharedArrayBuffer(8))
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: { options, progress },
-    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB_MAX },
+  const folder = mkdtempSync(join(tmpdir(), 'zoowarden-fuzz-run-'))
+  const progressFile = join(folder, 'progress')
+  writeFileSync(progressFile, '0 0')
+  const progress = (): [begun: number, seed: number] => {
+    const [begun, seed] = readFileSync(progressFile, 'utf8').split(' ')
+    return [Number(begun), Number(seed)]
+  }
+  const worker = fork(new URL('./worker.js', import.meta.url), [JSON.stringify(options), progressFile], {
+    serialization: 'advanced',
+    execArgv: [`--max-old-space-size=${HEAP_MB_MAX}`],
   })
+  let result: RunResult | null = null
   let last = 0
   let lastMs = performance.now()
-  let result: RunResult | null = null
-  const problem = await new Promise<string>((done) => {
-    const timer = setInterval(() => {
-      const now = Atomics.load(progress, 1)
-      if (now !== last) {
-        last = now
-        lastMs = performance.now()
-      } else if (performance.now() - lastMs > HANG_MS) done(`no end within ${HANG_MS} ms`)
-    }, 500)
-    worker.on('message', (message: RunResult) => {
-      result = message
-    })
-    worker.on('error', (err) => done(`crash: ${err.stack ?? err}`))
-    worker.on('exit', () => done('the event loop ran dry: something was never answered'))
-    worker.on('exit', () => clearInterval(timer))
+  let hangs = false
+  worker.on('message', (message: RunResult) => {
+    result = message
   })
-  await worker.terminate()
+  const timer = setInterval(() => {
+    const [begun] = progress()
+    if (begun !== last) lastMs = performance.now()
+    else if (performance.now() - lastMs > HANG_MS) {
+      hangs = true
+      worker.kill('SIGKILL')
+    }
+    last = begun
+  }, 500)
+  const end = await new Promise<string>((done) => {
+    worker.on('exit', (status, signal) => done(signal ?? `exit status ${status}`))
+  })
+  clearInterval(timer)
+  const [begun, seed] = progress()
+  rmSync(folder, { recursive: true })
   if (result !== null) return result
-  if (Atomics.load(progress, 1) === 0) throw new Error(`before the first case: ${problem}`)
-  const seed = Atomics.load(progress, 0)
-  const { makeBases } = await import('./bases.ts')
-  const { makeArchive } = await import('./tools.ts')
-  const { caseOf } = await import('./cases.ts')
-  const bases = await makeBases(options.fixtures)
-  const each = caseOf(options.kind, seed, bases, await makeArchive(bases[0]!))
-  return {
-    cases: Atomics.load(progress, 1),
-    counts: {},
-    failures: [{ seed, problem, case: each }],
-    slowestMs: 0,
-    mostBytes: 0,
-  }
+  const problem = hangs ? `no end within ${HANG_MS} ms` : `the process ended by itself: ${end}`
+  if (begun === 0) throw new Error(`before the first case: ${problem}`)
+  const { caseAgain } = await import('./run.ts')
+  const failure: Failure = { seed, problem, case: await caseAgain(options, seed) }
+  return { cases: begun, counts: {}, failures: [failure], slowestMs: 0, mostBytes: 0 }
 }
 
 async function report(kind: Kind, { seed, problem, case: each }: Failure): Promise<void> {

@@ -1,6 +1,6 @@
 /** Many cases of one kind, one after the other. */
 
-import { makeBases } from './bases.ts'
+import { type Base, makeBases } from './bases.ts'
 import { type Case, caseOf, type Kind } from './cases.ts'
 import { judge, type Outcome } from './judge.ts'
 import { makeArchive } from './tools.ts'
@@ -33,14 +33,23 @@ export interface RunResult {
 
 /** Buffers that a case may take: a few states, a file, and what a limit of 2 MiB an item makes of it. */
 const BYTES_MAX = 96 * 1024 * 1024
-/** Some MB more or less say nothing while others use the machine; so does time, which the watchdog has its own limit for. */
 const FAILURES_MAX = 10
+
+/** The case of a seed. */
+export async function caseAgain({ kind, fixtures }: RunOptions, seed: number): Promise<Case> {
+  const bases = await makeBases(fixtures)
+  return caseOf(kind, seed, bases, await archiveFor(kind, bases))
+}
+
+function archiveFor(kind: Kind, bases: readonly Base[]): Promise<Uint8Array> {
+  return kind === 'archive' ? makeArchive(bases[0]!) : Promise.resolve(new Uint8Array(0))
+}
 
 /** `onCase` is told each seed before its case runs. */
 export async function run(options: RunOptions, onCase: (seed: number) => void = () => {}): Promise<RunResult> {
   const { kind, seed: first, count, limitMs } = options
   const bases = await makeBases(options.fixtures)
-  const archive = kind === 'archive' ? await makeArchive(bases[0]!) : new Uint8Array(0)
+  const archive = await archiveFor(kind, bases)
   const result: RunResult = { cases: 0, counts: {}, failures: [], slowestMs: 0, mostBytes: 0 }
   const startMs = performance.now()
   for (let seed = first; seed < first + count && result.failures.length < FAILURES_MAX; seed++) {
