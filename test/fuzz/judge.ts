@@ -167,7 +167,11 @@ async function startAgain(disk: OverlayDisk, zxidLast: Zxid, found: string): Pro
 function checkLoss(each: Case, base: Base, untouched: Uint8Array, { zxidLast, tornTail }: Recovered): void {
   const lost = `what came behind zxid 0x${zxidHex(zxidLast)} is lost`
   if (each.file !== base.logs.at(-1)) throw new Wrong(`${lost}, although the last log is untouched`)
-  if (changedBytes(each.bytes, untouched) === 1) throw new Wrong(`${lost} for one changed byte`)
+  const from = firstDifference(each.bytes, untouched)
+  // Unless it is the end mark of all, which is zero now: then it is as if it had not been written.
+  if (changedBytes(each.bytes, untouched) === 1 && each.bytes.subarray(from).some((byte) => byte !== 0)) {
+    throw new Wrong(`${lost} for one changed byte`)
+  }
   const missing = recordsOf(untouched).filter((place) => zxidAt(untouched, place) > zxidLast)
   const cut = tornTail?.offset ?? 0
   if (tornTail === null && each.bytes.subarray(missing[0]!.off).some((byte) => byte !== 0)) {
