@@ -148,6 +148,12 @@ export class AclTable {
     this.idLast = Math.max(this.idLast, id)
   }
 
+  /** Whether a list is still missing that some znode names. */
+  get incomplete(): boolean {
+    for (const list of this.byId.values()) if (!list.known && list.references > 0) return true
+    return false
+  }
+
   purgeUnreferenced(): void {
     for (const list of [...this.byId.values()]) if (list.references === 0) this.drop(list)
   }

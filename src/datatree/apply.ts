@@ -189,6 +189,7 @@ export class StateMachine {
       case OpCode.createSession: {
         const timeoutMs = this.int()
         this.sessions.set(this.clientHi, this.clientLo, timeoutMs)
+        this.tree.changes?.onSession(this.clientHi, this.clientLo)
         this.sink.onSessionCreated(this.clientHi, this.clientLo, timeoutMs)
         this.sink.onResult(0, type, Err.ok, NO_NODE)
         return
@@ -196,6 +197,7 @@ export class StateMachine {
       case OpCode.closeSession:
         this.closeSession()
         this.sessions.delete(this.clientHi, this.clientLo)
+        this.tree.changes?.onSession(this.clientHi, this.clientLo)
         this.sink.onSessionClosed(this.clientHi, this.clientLo)
         this.sink.onResult(0, type, Err.ok, NO_NODE)
         return
@@ -466,6 +468,8 @@ export class StateMachine {
     })
     this.zxid = this.zxidLast
     for (const [hi, lo] of orphans) this.removeEphemerals(hi, lo)
+    // Replay will not do it again, so no store may have a part of it.
+    if (orphans.length > 0) this.tree.changes?.lose()
     return before - this.tree.ephemeralsCount
   }
 

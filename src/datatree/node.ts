@@ -140,6 +140,13 @@ export class NodeArena {
     this.setFlags(n, Flag.cversionTop, cversion < 0 ? Flag.cversionTop : 0)
   }
 
+  /** Whether a znode lives in this record: for whoever goes over ids, used or not. */
+  isUsed(n: NodeId): boolean {
+    const view = this.slots.views[n >>> PAGE_SHIFT]
+    if (view === undefined || view.byteLength === 0 || (this.flags(n) & Flag.free) !== 0) return false
+    return n === ROOT || this.int(n, Field.parent) !== NO_NODE
+  }
+
   // --- life
 
   /** A record of zeros under a name: no links, no children, null owner, empty data. */

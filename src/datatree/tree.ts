@@ -15,6 +15,7 @@ import { StorageError } from '../jute/errors.ts'
 import type { Output } from '../jute/output.ts'
 import { textToBytes, utf16Length } from '../jute/text.ts'
 import { AclTable, OPEN_ACL_ID, READ_ACL } from './acl.ts'
+import type { Changes } from './changes.ts'
 import { checkTree } from './check.ts'
 import { crc32 } from './crc32.ts'
 import { Field, Flag, NO_NODE, NodeArena, type NodeId, RECORD_BYTES, ROOT, STAT_PERSISTED_BYTES } from './node.ts'
@@ -75,6 +76,8 @@ export class DataTree {
   readonly arena: NodeArena
   readonly index: PathIndex
   readonly walks: TreeWalk[]
+  /** For a store that writes differences; null where there is none. */
+  changes: Changes | null
   private readonly hashSeed: number
   private readonly digestEnabled: boolean
   private readonly utf16Sizes: boolean
@@ -93,6 +96,7 @@ export class DataTree {
     this.arena = new NodeArena()
     this.index = new PathIndex(this.arena)
     this.walks = []
+    this.changes = null
     this.hashSeed = (options.hashSeed ?? 0) | 0
     this.digestEnabled = options.digest ?? true
     this.utf16Sizes = options.utf16Sizes ?? false
@@ -383,6 +387,7 @@ export class DataTree {
     assert((flags & Flag.free) === 0 && n > ROOT, 'remove: not a znode to remove')
     assert(arena.int(n, Field.numChildren) === 0, 'remove: has children')
     if ((flags & Flag.walked) !== 0) for (const walk of this.walks) walk.onRemove(n)
+    if (this.changes !== null) this.changes.onRemove(n, (gone) => this.pathOf(gone))
     if ((flags & Flag.ownerKind) !== OwnerKind.none) this.owners.remove(n)
     this.addDigest(-this.digest(n))
     this.nodeCount--
@@ -446,9 +451,10 @@ export class DataTree {
     return new TreeWalk(this)
   }
 
-  /** Back to a tree without any znode, not even the root, and without ACLs. Ends all walks. */
+  /** Back to a tree without any znode, not even the root, and without ACLs. Ends all walks, and the record of changes. */
   clear(): void {
     for (const walk of [...this.walks]) walk.close()
+    this.changes = null
     this.arena.clear()
     this.index.clear()
     this.acls.clear()
@@ -465,6 +471,7 @@ export class DataTree {
   /**
    * A znode as a snapshot has it; `statOff` is where its StatPersisted lies in `buf`. The root comes first, as "", and
    * parents before children, else this throws StorageError. A path that is there already is replaced, as in Java.
+   * `asFirstChild`: before its siblings, because a walk writes the last child first.
    */
   loadNode(
     buf: Uint8Array,
@@ -474,6 +481,7 @@ export class DataTree {
     dataLength: number,
     aclId: number,
     statOff: number,
+    asFirstChild = true,
   ): NodeId {
     if (!this.acls.has(aclId)) this.acls.loadMissing(aclId)
     let n = this.find(buf, pathOff, pathEnd)
@@ -486,9 +494,8 @@ export class DataTree {
       this.replaceData(n, buf, dataOff, dataLength)
       this.replaceAcl(n, aclId)
     } else {
-      // as first, because a walk writes the last child first
       const parent = this.parentToLoad(buf, pathOff, pathEnd)
-      n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, true)
+      n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, asFirstChild)
     }
     const stat = new DataView(buf.buffer, buf.byteOffset + statOff, STAT_PERSISTED_BYTES)
     const arena = this.arena
@@ -568,6 +575,7 @@ export class DataTree {
     assert(parent !== NO_NODE && (parentFlags & Flag.free) === 0, 'create: no parent')
     this.acls.acquire(aclId)
     const n = arena.allocate(buf, nameOff, pathEnd)
+    if (this.changes !== null) this.changes.onCreate(n)
     arena.setData(n, buf, dataOff, dataLength)
     arena.setInt(n, Field.acl, aclId)
     const hash = hashBytes(arena.int(parent, Field.pathHash), buf, nameOff - 1, pathEnd)
@@ -619,8 +627,9 @@ export class DataTree {
     this.owners.add(n, hi, lo, ownerKind(hi, lo, this.extendedTypes, this.emulate353))
   }
 
-  /** To be called after any change that the digest covers. */
+  /** To be called after any change that a snapshot or the digest covers. */
   private statChanged(n: NodeId): void {
+    if (this.changes !== null) this.changes.onChange(n)
     if (!this.hasDigest(n)) return
     const before = this.digest(n)
     const after = this.arena.statCrc(n)

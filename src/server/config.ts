@@ -83,6 +83,8 @@ export interface Config extends SecurityConfig {
   readonly fsyncWarningThresholdMs: number
   readonly commitLogCount: number
   readonly snapshotCompression: '' | 'gz' | 'snappy'
+  /** Java's files, or a checkpoint that takes only what changed. Not known to Java. */
+  readonly snapshotStore: 'file' | 'level'
   readonly snapshotTrustEmpty: boolean
   readonly serializeLastProcessedZxid: boolean
   readonly snapRetainCount: number
@@ -318,6 +320,7 @@ function readStorage(s: Settings) {
     // Java raises less than 500 to that.
     commitLogCount: Math.max(500, s.int('commitLogCount', 500)),
     snapshotCompression: readCompression(s),
+    snapshotStore: readSnapshotStore(s),
     snapshotTrustEmpty: s.boolean('snapshot.trust.empty', false),
     serializeLastProcessedZxid: s.boolean('serializeLastProcessedZxid.enabled', true),
     snapRetainCount,
@@ -345,6 +348,13 @@ function readCompression(s: Settings): '' | 'gz' | 'snappy' {
   const method = setting?.value.toLowerCase() ?? ''
   if (method === '' || method === 'gz' || method === 'snappy') return method
   throw s.refuse(setting, `snapshot.compression.method=${setting!.value} is neither gz nor snappy`)
+}
+
+function readSnapshotStore(s: Settings): 'file' | 'level' {
+  const setting = s.find('snapshot.store')
+  const store = setting?.value ?? 'file'
+  if (store === 'file' || store === 'level') return store
+  throw s.refuse(setting, `snapshot.store=${store} is neither file nor level`)
 }
 
 function readTree(s: Settings) {

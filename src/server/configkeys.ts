@@ -129,7 +129,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
       'observer.election.DelayMs tcpKeepAlive',
   ],
-  ['property', null, 'autoRepair storageResumeRoomInKb'],
+  ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store'],
   [
     'property',
     NO_TUNING,

@@ -8,12 +8,13 @@ import type { StateMachine } from '../datatree/apply.ts'
 import { OpCode } from '../jute/codes.ts'
 import { Output } from '../jute/output.ts'
 import type { Disk } from '../txnlog/disk.ts'
-import { purge } from '../txnlog/purge.ts'
+import { type PurgeCheckpoint, purge } from '../txnlog/purge.ts'
 import type { Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import { reapable } from './containers.ts'
 import type { Logger } from './logger.ts'
 import type { Metrics } from './metrics.ts'
+import { lengthMaxOf } from './parts.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -29,6 +30,8 @@ export interface HousekeepingHost {
   tick(nowMs: number): void
   /** Null while nobody is served. */
   sessions(): Sessions | null
+  /** A checkpoint that takes the place of older files; null where files alone count. */
+  checkpoint(): PurgeCheckpoint | null
   /** Where znodes are reaped: standalone and leader; null elsewhere. */
   reaper(): { readonly pipeline: Pipeline; readonly state: StateMachine } | null
 }
@@ -145,7 +148,15 @@ export class Housekeeping {
     if (config.purgeIntervalHours <= 0) return Promise.resolve()
     this.purging = this.purging.then(async () => {
       try {
-        const { removed } = await purge(disk, config, config.snapRetainCount)
+        const checkpoint = this.host.checkpoint()
+        const { removed } = await purge(
+          disk,
+          config,
+          config.snapRetainCount,
+          new Set(),
+          lengthMaxOf(config),
+          checkpoint,
+        )
         if (removed.length > 0) logger.info({ files: removed.length }, 'old snapshots and logs purged')
       } catch (err) {
         logger.warn({ err }, 'purge failed')

@@ -15,6 +15,8 @@ import { OpCode } from '../jute/codes.ts'
 import { StorageError } from '../jute/errors.ts'
 import { makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
+import type { KvHome } from '../txnlog/kv.ts'
+import type { PurgeCheckpoint } from '../txnlog/purge.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
 import { Peer } from '../zab/peer.ts'
@@ -46,6 +48,8 @@ export interface MemberHost {
   random(): number
   readonly network: Network
   readonly disk: Disk
+  /** Where a checkpoint would be (snapshot.store=level); without it there can be none. */
+  readonly checkpoints?: KvHome | null
   /** Clients are served by this pipeline from now on. Null: cut every client before returning, and take no new ones. */
   serve(pipeline: Pipeline | null): void
   connection(connId: number): Connection | undefined
@@ -103,6 +107,7 @@ export class Member implements NetworkSink {
     this.metrics = metrics
     this.relay = new Relay((zxid) => this.onDigestMismatch(zxid))
     this.storage = new MemberStorage(config, host.disk, metrics, {
+      checkpoints: host.checkpoints ?? null,
       makeState: () => this.newState(),
       durable: (zxid) => this.input(() => this.zab.onDurable(zxid)),
       failed: (err) => host.failed(err),
@@ -129,6 +134,11 @@ export class Member implements NetworkSink {
     this.provenance = new Provenance()
     this.running = false
     this.zab = new Peer(zabOptions(config), this.out, (text) => this.parse(text))
+  }
+
+  /** A checkpoint that takes the place of older files; null where files alone count. */
+  get checkpoint(): PurgeCheckpoint | null {
+    return this.storage.purgeable
   }
 
   private newState(): StateMachine {

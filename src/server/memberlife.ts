@@ -4,6 +4,7 @@
  */
 
 import type { Disk } from '../txnlog/disk.ts'
+import type { KvHome } from '../txnlog/kv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import { LINKS_DEFAULTS, Links } from '../zab/links.ts'
 import { type Address, parseAddress } from '../zab/sockets.ts'
@@ -23,6 +24,7 @@ export interface MemberLifeHost {
   nowMs(): number
   wallMs(): number
   readonly disk: Disk
+  readonly checkpoints: KvHome
   /** Null: every client is cut when it returns. */
   serve(pipeline: Pipeline | null): void
   connection(connId: number): Connection | undefined
@@ -76,6 +78,7 @@ export class MemberLife {
         random: Math.random,
         network: this.links,
         disk: host.disk,
+        checkpoints: host.checkpoints,
         serve: (pipeline) => {
           this.serving = pipeline !== null
           host.serve(pipeline)

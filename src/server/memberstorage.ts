@@ -13,7 +13,6 @@ import { StorageError } from '../jute/errors.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, errorPath, later } from '../txnlog/disk.ts'
 import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
-import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import {
   IDENTITY_NAME,
   type Identity,
@@ -22,8 +21,10 @@ import {
   sameIdentity,
   writeIdentity,
 } from '../txnlog/identity.ts'
+import type { KvHome } from '../txnlog/kv.ts'
 import { forgetHistory, LogCursor, type LogEntry, listLogs, truncateHistory } from '../txnlog/logdir.ts'
 import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
+import type { PurgeCheckpoint } from '../txnlog/purge.ts'
 import { prepareFolders, type RecoverEvent, type RecoverProgress, recover } from '../txnlog/recover.ts'
 import { asideName, isDamage, moveAside, readMark, removeMark, writeMark } from '../txnlog/repair.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
@@ -31,10 +32,13 @@ import type { Epoch, Proposal, Quorum } from '../zab/types.ts'
 import type { Config } from './config.ts'
 import { canSpare, quorumOf, serversOf } from './members.ts'
 import type { Metrics } from './metrics.ts'
-import { logOptions, recoverOptions, snapshotOptions } from './parts.ts'
+import { logOptions } from './parts.ts'
+import { SnapshotStores } from './snapshotstores.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
 
 export interface MemberStorageHost {
+  /** Where a checkpoint would be (snapshot.store=level); without it there can be none. */
+  readonly checkpoints?: KvHome | null
   makeState(): StateMachine
   /** All up to `zxid` is on disk. */
   durable(zxid: Zxid): void
@@ -78,7 +82,7 @@ export class MemberStorage {
   private marked: boolean
   /** What the folder says of itself. */
   private identity: Identity | null
-  private readonly store: FileSnapshotStore
+  private readonly stores: SnapshotStores
   private readonly trigger: SnapshotTrigger
   private txnLog: TxnLog | null
   /** The end of the chain of things done to files. */
@@ -96,7 +100,7 @@ export class MemberStorage {
     this.lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
     this.marked = false
     this.identity = null
-    this.store = new FileSnapshotStore(disk, this.snapDir, snapshotOptions(config))
+    this.stores = new SnapshotStores(config, disk, this.snapDir, host.checkpoints ?? null)
     this.trigger = new SnapshotTrigger(
       config,
       () => host.random(),
@@ -116,6 +120,7 @@ export class MemberStorage {
     await prepareFolders(this.disk, this.config, this.config.dataDirAutocreate)
     await this.checkIdentity(quorum)
     const { recovered, proposals } = await this.recoverOrHeal()
+    await this.stores.settle(recovered, (message) => this.host.log('info', {}, message))
     this.marked = (await readMark(this.disk, this.snapDir)) !== null
     const { zxidLast } = recovered
     const epochs = await loadEpochs(this.disk, this.snapDir, zxidLast, (message) => this.host.log('warn', {}, message))
@@ -211,6 +216,7 @@ export class MemberStorage {
       throw err
     }
     const folders = { snapDir: this.snapDir, logDir: this.logDir }
+    await this.stores.close()
     const mark = { aside: await asideName(disk, folders, this.host.wallMs()), keep: null }
     await writeMark(disk, this.snapDir, mark)
     const moves = await moveAside(disk, folders, mark)
@@ -223,7 +229,7 @@ export class MemberStorage {
     const newest: Proposal[] = []
     const keep = this.config.commitLogCount
     const options = {
-      ...recoverOptions(this.config),
+      ...this.stores.recoverOptions,
       resync: true,
       ...(this.host.progress === undefined || this.txnLog !== null ? {} : { onProgress: this.host.progress }),
       onReplayed: (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
@@ -273,6 +279,11 @@ export class MemberStorage {
     void this.snapshot(state)
   }
 
+  /** A checkpoint that takes the place of older files; null where files alone count. */
+  get purgeable(): PurgeCheckpoint | null {
+    return this.stores.purgeable
+  }
+
   /** Writes a snapshot of the tree as it is, in slices. A failure keeps the older ones. */
   snapshot(state: StateMachine): Promise<void> {
     this.snapshotRunning ??= this.writeSnapshot(state).finally(() => {
@@ -285,7 +296,7 @@ export class MemberStorage {
     const startMs = this.disk.nowMs()
     const zxid = state.zxidLast
     try {
-      await this.store.takeSnapshot(state, (upTo, done) =>
+      await this.stores.store.takeSnapshot(state, (upTo, done) =>
         this.log.whenDurable(Math.min(upTo, this.log.zxidLast), done),
       )
       const ms = Math.round(this.disk.nowMs() - startMs)
@@ -317,7 +328,8 @@ export class MemberStorage {
   truncate(zxid: Zxid, state: StateMachine, done: (zxid: Zxid, state: StateMachine) => void): void {
     this.enqueue(async () => {
       await this.leaveLog()
-      if ((await truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax)) === 'uncovered') {
+      await this.snapshotRunning
+      if ((await this.cutHistory(zxid)) === 'uncovered') {
         const fields = { zxid: zxidHex(zxid), logDir: this.logDir }
         this.host.log('warn', fields, 'cannot cut the history there: it is not in the log, or older than all snapshots')
         done(this.log.zxidLast, state)
@@ -336,8 +348,8 @@ export class MemberStorage {
       await this.snapshotRunning
       await this.leaveLog()
       // First the new one, then away with the rest: a crash in between finds one history or the other.
-      await this.store.takeSnapshot(state)
-      if ((await truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax)) === 'uncovered') {
+      await this.stores.store.takeSnapshot(state)
+      if ((await this.cutHistory(zxid)) === 'uncovered') {
         throw new StorageError(
           `the snapshot of zxid 0x${zxidHex(zxid)} is not there after it was written`,
           this.snapDir,
@@ -350,6 +362,10 @@ export class MemberStorage {
       this.trigger.replayed(0)
       done()
     })
+  }
+
+  private cutHistory(zxid: Zxid): Promise<'ok' | 'uncovered'> {
+    return truncateHistory(this.disk, this.logDir, this.snapDir, zxid, this.lengthMax, this.stores.history)
   }
 
   /** Calls back when everything begun is done and what was appended is durable. */
@@ -395,6 +411,7 @@ export class MemberStorage {
   }
 
   private async newestSnapshotBytes(): Promise<number> {
+    if (this.stores.checkpointBytes > 0) return this.stores.checkpointBytes
     const names = snapshotNames(await later<string[]>((got) => this.disk.list(this.snapDir, got)))
     return names.length === 0 ? 0 : this.sizeOf(join(this.snapDir, names[0]!.name))
   }
@@ -418,6 +435,7 @@ export class MemberStorage {
     this.closed = true
     await this.chain
     await this.snapshotRunning
+    await this.stores.close()
     const log = this.txnLog
     if (log !== null) await new Promise<void>((resolve) => log.close(() => resolve()))
   }

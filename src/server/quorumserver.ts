@@ -7,6 +7,7 @@
  */
 
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
+import { LevelHome } from '../txnlog/levelkv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Quorum } from '../zab/types.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
@@ -95,6 +96,7 @@ export class QuorumServer {
       mayPurge: () => !this.lives.beginning,
       tick: () => this.life?.member.onTick(),
       sessions: () => this.life?.member.sessions ?? null,
+      checkpoint: () => this.life?.member.checkpoint ?? null,
       reaper: () => {
         if (this.life === null) return null
         const { pipeline, state, zab } = this.life.member
@@ -168,6 +170,7 @@ export class QuorumServer {
       nowMs,
       wallMs,
       disk: this.disk,
+      checkpoints: new LevelHome(this.disk, config.dataDir),
       serve: (pipeline) => this.serve(pipeline),
       connection: (connId) => this.clients.connection(connId),
       want: () => this.turn.want(),

@@ -11,7 +11,7 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
-import { FileSnapshotStore } from '../txnlog/filestore.ts'
+import { LevelHome } from '../txnlog/levelkv.ts'
 import { VERSION_DIR } from '../txnlog/names.ts'
 import { type RecoverProgress, recover } from '../txnlog/recover.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
@@ -22,11 +22,12 @@ import { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
-import { makeAuth, makeState, Relay, recoverOptions, snapshotOptions, zxidText } from './parts.ts'
+import { makeAuth, makeState, Relay, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
+import { SnapshotStores } from './snapshotstores.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
 import { Storage } from './storage.ts'
 import { Throttle } from './throttle.ts'
@@ -48,6 +49,7 @@ export class StandaloneServer {
   private readonly failure: Failure
   private running: { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null
   private storage: Storage | null
+  private stores: SnapshotStores | null
   private readonly disk: Disk
   private readonly folders: DataFolders
   private readonly lives: Lives
@@ -70,6 +72,7 @@ export class StandaloneServer {
     this.failure = new Failure()
     this.running = null
     this.storage = null
+    this.stores = null
     this.disk = nodeDisk()
     this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
     this.starting = new Starting()
@@ -114,6 +117,7 @@ export class StandaloneServer {
       tick: (now) => this.running?.pipeline.onTick(now),
       sessions: () => this.running?.sessions ?? null,
       reaper: () => this.running,
+      checkpoint: () => this.stores?.purgeable ?? null,
     })
   }
 
@@ -163,16 +167,24 @@ export class StandaloneServer {
       metrics.counters.digest_mismatches_count++
       logger.warn({ zxid: zxidText(zxid) }, 'the tree is not what the author of this transaction had: digests differ')
     })
+    const stores = new SnapshotStores(
+      config,
+      disk,
+      join(config.dataDir, VERSION_DIR),
+      new LevelHome(disk, config.dataDir),
+    )
+    this.stores = stores
     const recovered = await recover(
       disk,
       config,
       () => makeState(config, relay, randomInt(2 ** 31)),
-      { ...recoverOptions(config), onProgress: (progress) => this.onRead(progress) },
+      { ...stores.recoverOptions, onProgress: (progress) => this.onRead(progress) },
       ({ kind, file, message }) => {
         const ordinary = kind === 'snapshotLoaded' || kind === 'emptyDatabase'
         logger[ordinary ? 'info' : 'warn']({ file }, message)
       },
     )
+    await stores.settle(recovered, (message) => logger.info(message))
     const { state } = recovered
     if (recovered.zxidLast < 0) state.zxidLast = 0
     metrics.basic.dbinittime.add(nowMs() - started)
@@ -192,9 +204,8 @@ export class StandaloneServer {
       pipelineOptions(config),
     )
     relay.pipeline = pipeline
-    const store = new FileSnapshotStore(disk, join(config.dataDir, VERSION_DIR), snapshotOptions(config))
     const logDir = join(config.dataLogDir, VERSION_DIR)
-    this.storage = new Storage(disk, logDir, store, state, recovered.txnsReplayed, config, metrics, {
+    this.storage = new Storage(disk, logDir, stores.store, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
       failed,
       random: Math.random,
@@ -229,6 +240,7 @@ export class StandaloneServer {
     this.metrics.unregister()
     this.clients.serve(null)
     await storage?.close()
+    await this.stores?.close()
     running?.pipeline.stop()
     this.storage = null
   }

@@ -9,8 +9,8 @@ import type { StateMachine } from '../datatree/apply.ts'
 import type { StorageError } from '../jute/errors.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
-import type { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { forEachEntry } from '../txnlog/logfile.ts'
+import type { SnapshotStore } from '../txnlog/snapshotstore.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Config } from './config.ts'
 import type { Metrics } from './metrics.ts'
@@ -29,7 +29,7 @@ export interface StorageHost {
 
 export class Storage {
   private readonly log: TxnLog
-  private readonly store: FileSnapshotStore
+  private readonly store: SnapshotStore
   private readonly state: StateMachine
   private readonly host: StorageHost
   private readonly metrics: Metrics
@@ -40,7 +40,7 @@ export class Storage {
   constructor(
     disk: Disk,
     logDir: string,
-    store: FileSnapshotStore,
+    store: SnapshotStore,
     state: StateMachine,
     txnsReplayed: number,
     config: Config,

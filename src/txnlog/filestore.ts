@@ -16,9 +16,10 @@ import { StorageError } from '../jute/errors.ts'
 import { Output } from '../jute/output.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Codec, encoderFor } from './codec.ts'
-import { type Disk, type DiskFile, type Done, later, laterDone, removeIfThere } from './disk.ts'
+import { type Disk, type DiskFile, later, laterDone, removeIfThere } from './disk.ts'
 import { type Compression, PARTIAL_PREFIX, snapshotName } from './names.ts'
 import { type SnapshotSections, SnapshotWriter } from './snapshot.ts'
+import type { SnapshotStore, SnapshotWritten, WhenDurable } from './snapshotstore.ts'
 
 export interface FileSnapshotOptions extends SnapshotSections {
   compression: Compression
@@ -26,17 +27,6 @@ export interface FileSnapshotOptions extends SnapshotSections {
 
 /** Java's defaults. A reader that goes by its settings alone (Java) needs both sections on, or both off. */
 export const SNAPSHOT_DEFAULTS: FileSnapshotOptions = { compression: '', digest: true, lastZxid: true }
-
-export interface SnapshotWritten {
-  /** The snapshot's name: replay begins behind it. */
-  zxid: Zxid
-  /** The last zxid that may be in it. */
-  zxidEnd: Zxid
-  path: string
-  nodeCount: number
-  /** In the file. */
-  bytes: number
-}
 
 /** A slice holds the loop this long, and at least one node. */
 const SLICE_MS = 2
@@ -47,7 +37,7 @@ const SLICE_BYTES_MAX = 1024 * 1024
 /** Synced this often, so that the last sync is short and the log's own syncs do not queue behind all of it. */
 const SYNC_EVERY_BYTES = 16 * 1024 * 1024
 
-export class FileSnapshotStore {
+export class FileSnapshotStore implements SnapshotStore {
   private readonly disk: Disk
   private readonly snapDir: string
   private readonly options: FileSnapshotOptions
@@ -75,13 +65,9 @@ export class FileSnapshotStore {
     })
   }
 
-  /**
-   * Writes one from beginning to end, giving the loop back between slices. Rejects with StorageError; the older
-   * snapshots are untouched then. `whenDurable` calls back once the log is durable up to a zxid, or has failed (TxnLog).
-   */
   async takeSnapshot(
     state: StateMachine,
-    whenDurable: (zxid: Zxid, done: Done) => void = (_zxid, done) => done(null),
+    whenDurable: WhenDurable = (_zxid, done) => done(null),
   ): Promise<SnapshotWritten> {
     const checkpoint = this.begin(state)
     try {
@@ -103,6 +89,11 @@ export class FileSnapshotStore {
       await checkpoint.abort()
       throw err
     }
+  }
+
+  /** Holds nothing open between two snapshots. */
+  close(): Promise<void> {
+    return Promise.resolve()
   }
 }
 

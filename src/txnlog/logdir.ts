@@ -13,6 +13,7 @@ import { counterOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, type DiskFile, later, laterDone, removeIfThere } from './disk.ts'
 import { LOG_HEADER_BYTES, LogScanner, type LogTail, type OnLogEntry, RECORD_OVERHEAD_BYTES } from './logfile.ts'
 import { firstLogFor, type LogName, logNames, snapshotNames, zxidOfName } from './names.ts'
+import { type CheckpointHistory, NO_CHECKPOINT } from './snapshotstore.ts'
 
 /** The longest entry believed when nothing else is configured: jute.maxbuffer plus its equal extra size. */
 export const ENTRY_LENGTH_MAX = 2 * JUTE_MAX_BUFFER
@@ -161,7 +162,7 @@ export class LogCursor {
 }
 
 /**
- * Cuts the history behind `zxid`: newer snapshots, later logs and later records go, in an order that leaves a valid
+ * Cuts the history behind `zxid`: newer snapshots (and a newer checkpoint), later logs and later records go, in an order that leaves a valid
  * shorter history at every step. 'uncovered', and nothing changed, where `zxid` is not in the history that would be
  * left: then only a snapshot from the leader helps. No log may be open for writing meanwhile; the caller reloads
  * memory afterwards.
@@ -174,16 +175,19 @@ export async function truncateHistory(
   snapDir: string,
   zxid: Zxid,
   lengthMax = ENTRY_LENGTH_MAX,
+  checkpoint: CheckpointHistory = NO_CHECKPOINT,
 ): Promise<'ok' | 'uncovered'> {
   const snapFiles = await later<string[]>((got) => disk.list(snapDir, got))
   const kept = snapshotNames(snapFiles).filter((snapshot) => snapshot.zxid <= zxid)
-  if (kept.length === 0) return 'uncovered'
+  const zxidBase = Math.max(kept[0]?.zxid ?? -1, await checkpoint.zxidUpTo(zxid))
+  if (zxidBase < 0) return 'uncovered'
   const logs = await listLogs(disk, logDir)
   const keptLogs = logs.filter((log) => log.zxid <= zxid)
   const last = keptLogs.at(-1)
   const cut = last === undefined ? null : await findCut(disk, join(logDir, last.name), zxid, lengthMax)
-  if (cut?.zxidLast !== zxid && kept[0]!.zxid !== zxid && counterOf(zxid) !== 0) return 'uncovered'
+  if (cut?.zxidLast !== zxid && zxidBase !== zxid && counterOf(zxid) !== 0) return 'uncovered'
 
+  await checkpoint.dropNewerThan(zxid)
   // Also names that only Java would take for a snapshot.
   const newer = snapFiles.filter((name) => zxidOfName(name, 'snapshot') > zxid)
   for (const name of newer) await removeIfThere(disk, join(snapDir, name))

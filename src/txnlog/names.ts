@@ -17,6 +17,9 @@ export const VERSION_DIR = 'version-2'
 export const PARTIAL_PREFIX = 'partial-snapshot.'
 export const TORN_PREFIX = 'torn-log.'
 
+/** The folder of a checkpoint (levelstore.ts), below VERSION_DIR of the snapshots. */
+export const CHECKPOINT_DIR = 'checkpoint.level'
+
 export interface SnapshotName {
   name: string
   zxid: Zxid

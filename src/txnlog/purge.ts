@@ -5,6 +5,9 @@
  * logs named at or above its zxid, and the newest one below, which may reach across. Java counts files that merely end
  * like a snapshot; three damaged ones would then take the last good one with them (ZOOKEEPER-3231). Without any that
  * verifies nothing is removed.
+ *
+ * A checkpoint (levelstore.ts) that verifies takes the place of all older snapshots: they go, with the logs behind
+ * which it begins. It is the only one of its kind, and would otherwise keep all logs since the last snapshot file.
  */
 
 import { join } from 'node:path'
@@ -20,6 +23,14 @@ import { loadNowhere } from './snapshot.ts'
 
 /** Java keeps no fewer, whatever it is told. */
 export const RETAIN_COUNT_MIN = 3
+
+/** A checkpoint in use. */
+export interface PurgeCheckpoint {
+  /** Where replay begins. */
+  readonly zxid: Zxid
+  /** Reads all of it. */
+  verify(): Promise<boolean>
+}
 
 export interface Purged {
   /** Files removed, with their folder. */
@@ -40,6 +51,7 @@ export async function purge(
   retain: number,
   verified: Set<string> = new Set(),
   lengthMax = ENTRY_LENGTH_MAX,
+  checkpoint: PurgeCheckpoint | null = null,
 ): Promise<Purged> {
   assert(retain >= RETAIN_COUNT_MIN, `at least ${RETAIN_COUNT_MIN} snapshots are kept`)
   const snapDir = join(dirs.dataDir, VERSION_DIR)
@@ -49,6 +61,8 @@ export async function purge(
   const names = await later<string[]>((got) => disk.list(snapDir, got))
   const purged: Purged = { removed: [], rejected: [], zxidOldest: -1 }
   let kept = 0
+  // As it is now: it may go on meanwhile.
+  const zxidCheckpoint = checkpoint?.zxid ?? -1
   for (const snapshot of snapshotNames(names)) {
     if (kept === retain) break
     if (!verified.has(snapshot.name) && !(await verifies(disk, snapDir, snapshot, lengthMax))) {
@@ -59,6 +73,7 @@ export async function purge(
     purged.zxidOldest = snapshot.zxid
     kept++
   }
+  if (zxidCheckpoint > purged.zxidOldest && (await checkpoint!.verify())) purged.zxidOldest = zxidCheckpoint
   const oldest = purged.zxidOldest
   if (oldest < 0) return purged
 

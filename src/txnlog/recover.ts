@@ -10,6 +10,8 @@
  *   - The last log file may end in a torn write: it is cut off, a copy is kept, and the start goes on. An earlier file
  *     may too, since Java leaves such ends: then the next file has to go on without a hole.
  *   - An empty last log is dropped. Damage anywhere in what is read refuses the start, with file, offset and zxid.
+ *   - A checkpoint (levelstore.ts) stands among the snapshots by its zxid, and the same holds for it. It is also
+ *     compared with what it says of itself, once the log is applied up to its end.
  *   - Logs without a snapshot refuse it too, unless the operator says that the empty tree is where they begin.
  *   - A folder whose history was set aside (repair.ts) has none, whatever an empty folder means elsewhere.
  * Files change only at the end, when all is known to be good. What was replayed is synced before anyone relies on it:
@@ -22,6 +24,7 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
 import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
+import type { CheckpointEnd } from './checkpointformat.ts'
 import {
   type Disk,
   type DiskFile,
@@ -38,7 +41,8 @@ import { GROUP_BYTES_MAX, LOG_HEADER_BYTES, type LogTail, type OnLogEntry, RECOR
 import { firstLogFor, type LogName, type SnapshotName, snapshotNames, TORN_PREFIX, VERSION_DIR } from './names.ts'
 import { type Folders, MARK_NAME, moveAside, readMark } from './repair.ts'
 import { isCutShort, readSnapshot } from './snapfile.ts'
-import { loadInto, type SnapshotSummary } from './snapshot.ts'
+import { loadInto } from './snapshot.ts'
+import type { CheckpointSource } from './snapshotstore.ts'
 
 export interface DataDirs {
   /** The configured folders; what is read and written lies in `version-2` below. May be the same. */
@@ -61,6 +65,8 @@ export interface RecoverOptions {
   resync: boolean
   /** How to write the first snapshot of an empty database. */
   snapshot: FileSnapshotOptions
+  /** A checkpoint beside the snapshots; null where none is looked for. */
+  checkpoint: CheckpointSource | null
   /** Told now and then how far it is. */
   onProgress?: (progress: RecoverProgress) => void
   /** Sees every transaction as it is replayed; bytes are borrowed. */
@@ -88,6 +94,7 @@ export const RECOVER_DEFAULTS: RecoverOptions = {
   resync: false,
   lengthMax: ENTRY_LENGTH_MAX,
   snapshot: SNAPSHOT_DEFAULTS,
+  checkpoint: null,
 }
 
 export type RecoverEventKind =
@@ -125,6 +132,8 @@ export interface Recovered {
   zxidLast: Zxid
   /** -1: none. */
   snapshotZxid: Zxid
+  /** That was the checkpoint, not a file. */
+  fromCheckpoint: boolean
   txnsReplayed: number
   tornTail: TornTail | null
 }
@@ -235,6 +244,22 @@ async function takeInitializeMarker(disk: Disk, dirs: DataDirs): Promise<boolean
   return there
 }
 
+/** A snapshot file, or the checkpoint. */
+interface Candidate {
+  path: string
+  zxid: Zxid
+  /** Null for the checkpoint. */
+  file: SnapshotName | null
+}
+
+/** What a loaded candidate says of itself. */
+interface Loaded {
+  /** The log must reach as far; null where it does not say. */
+  zxidEnd: Zxid | null
+  /** Of a checkpoint: what the tree must be at its end, until that was compared. */
+  end: CheckpointEnd | null
+}
+
 interface Replay {
   zxidLast: Zxid
   txns: number
@@ -271,74 +296,95 @@ class Recovery {
   }
 
   async run(trustEmptyDb: boolean): Promise<Recovered> {
-    const snapshots = snapshotNames(await later<string[]>((got) => this.disk.list(this.snapDir, got)))
     const rejected: StorageError[] = []
+    const candidates = await this.candidates(rejected)
     let zxidNeeded = -1
-    for (const snapshot of snapshots.slice(0, SNAPSHOT_TRIES_MAX)) {
+    for (const candidate of candidates) {
       const state = this.makeState()
-      let summary: SnapshotSummary
-      try {
-        summary = await this.load(snapshot, state)
-      } catch (err) {
+      const reject = (err: unknown, kind: RecoverEventKind): void => {
         if (!(err instanceof StorageError)) throw err
         rejected.push(err)
-        const file = err.file ?? snapshot.name
-        this.report({ kind: 'snapshotRejected', file, offset: err.offset, message: err.message })
+        const file = err.file ?? candidate.path
+        this.report({ kind, file, offset: err.offset, message: err.message })
         // A snapshot that its writer did not finish proves nothing; one that rotted does.
-        if (!isCutShort(err)) zxidNeeded = Math.max(zxidNeeded, snapshot.zxid)
+        if (kind === 'snapshotRejected' && !isCutShort(err)) zxidNeeded = Math.max(zxidNeeded, candidate.zxid)
+      }
+      let loaded: Loaded
+      try {
+        loaded = await this.load(candidate, state)
+      } catch (err) {
+        reject(err, 'snapshotRejected')
         continue
       }
-      const replay = await this.replay(state, snapshot.zxid)
-      const uncovered = this.uncovered(snapshot, summary, replay.zxidLast)
-      if (uncovered !== null) {
-        rejected.push(uncovered)
-        const file = uncovered.file ?? snapshot.name
-        this.report({ kind: 'snapshotUncovered', file, offset: null, message: uncovered.message })
-        continue
+      const { replay, endError } = await this.replay(state, candidate.zxid, loaded.end)
+      const uncovered = this.uncovered(candidate, loaded.zxidEnd, replay.zxidLast)
+      if (uncovered !== null) reject(uncovered, 'snapshotUncovered')
+      else if (endError !== null) reject(endError, 'snapshotRejected')
+      else {
+        this.checkReach(zxidNeeded, replay.zxidLast, rejected)
+        return this.settle(state, candidate, replay)
       }
-      this.checkReach(zxidNeeded, replay.zxidLast, rejected)
-      return this.settle(state, snapshot, replay)
     }
-    return this.withoutSnapshot(snapshots, rejected, trustEmptyDb)
+    return this.withoutSnapshot(candidates, rejected, trustEmptyDb)
   }
 
-  private async load(snapshot: SnapshotName, state: StateMachine): Promise<SnapshotSummary> {
+  /** What to begin from, newest first. */
+  private async candidates(rejected: StorageError[]): Promise<Candidate[]> {
+    const names = snapshotNames(await later<string[]>((got) => this.disk.list(this.snapDir, got)))
+    const found: Candidate[] = names
+      .slice(0, SNAPSHOT_TRIES_MAX)
+      .map((file) => ({ path: join(this.snapDir, file.name), zxid: file.zxid, file }))
+    const { checkpoint } = this.options
+    if (checkpoint === null) return found
+    try {
+      const zxid = await checkpoint.find()
+      if (zxid === null) return found
+      const at = found.findIndex((file) => file.zxid <= zxid)
+      found.splice(at < 0 ? found.length : at, 0, { path: checkpoint.path, zxid, file: null })
+    } catch (err) {
+      if (!(err instanceof StorageError)) throw err
+      rejected.push(err)
+      this.report({ kind: 'snapshotRejected', file: checkpoint.path, offset: null, message: err.message })
+    }
+    return found
+  }
+
+  private async load({ path, zxid, file }: Candidate, state: StateMachine): Promise<Loaded> {
     const startMs = this.disk.nowMs()
-    await this.measure(snapshot)
-    const path = join(this.snapDir, snapshot.name)
+    await this.measure(zxid, file === null ? null : path)
     const onRead = (bytes: number): void => this.tell('snapshot', path, bytes, state.tree.nodeCount)
-    const summary = await readSnapshot(
-      this.disk,
-      this.snapDir,
-      snapshot,
-      loadInto(state),
-      this.options.lengthMax,
-      onRead,
-    )
+    const report = (nodeCount: number): void => {
+      const ms = Math.round(this.disk.nowMs() - startMs)
+      const message = `${nodeCount} znodes from ${path} in ${ms} ms`
+      this.report({ kind: 'snapshotLoaded', file: path, offset: null, message })
+    }
+    if (file === null) {
+      const { checkpoint } = this.options
+      this.bytesTotal += checkpoint!.fileBytes
+      const { nodeCount, end } = await checkpoint!.load(state, onRead)
+      this.bytesBefore = checkpoint!.fileBytes
+      report(nodeCount)
+      return { zxidEnd: end.zxid, end }
+    }
+    const target = loadInto(state)
+    const summary = await readSnapshot(this.disk, this.snapDir, file, target, this.options.lengthMax, onRead)
     this.bytesBefore = await this.sizeToRead(path)
     state.tree.finishLoad()
     state.quotas.rebuild()
-    state.zxidLast = snapshot.zxid
+    state.zxidLast = zxid
     if (summary.digest !== null) state.awaitDigest(summary.digest.zxid, summary.digest.hi, summary.digest.lo)
-    const file = join(this.snapDir, snapshot.name)
-    const ms = Math.round(this.disk.nowMs() - startMs)
-    this.report({
-      kind: 'snapshotLoaded',
-      file,
-      offset: null,
-      message: `${summary.nodeCount} znodes from ${file} in ${ms} ms`,
-    })
-    return summary
+    report(summary.nodeCount)
+    return { zxidEnd: summary.zxidEnd, end: null }
   }
 
   /** All that is to be read if this snapshot is good. */
-  private async measure(snapshot: SnapshotName | null): Promise<void> {
+  private async measure(zxidFrom: Zxid, snapshotPath: string | null): Promise<void> {
     this.bytesBefore = 0
     this.bytesTotal = 0
     if (this.options.onProgress === undefined) return
-    if (snapshot !== null) this.bytesTotal = await this.sizeToRead(join(this.snapDir, snapshot.name))
+    if (snapshotPath !== null) this.bytesTotal = await this.sizeToRead(snapshotPath)
     const logs = await listLogs(this.disk, this.logDir)
-    for (const { name } of logs.slice(firstLogFor(logs, (snapshot?.zxid ?? -1) + 1))) {
+    for (const { name } of logs.slice(firstLogFor(logs, zxidFrom + 1))) {
       this.bytesTotal += await this.sizeToRead(join(this.logDir, name))
     }
   }
@@ -360,12 +406,24 @@ class Recovery {
   }
 
   /** Applies what the logs hold behind `zxidFrom`; -1: from the first record there is. */
-  private async replay(state: StateMachine, zxidFrom: Zxid): Promise<Replay> {
+  private async replay(
+    state: StateMachine,
+    zxidFrom: Zxid,
+    end: CheckpointEnd | null,
+  ): Promise<{ replay: Replay; endError: StorageError | null }> {
     const logs = await listLogs(this.disk, this.logDir)
     const replay: Replay = { zxidLast: zxidFrom, txns: 0, last: null }
+    let endError: StorageError | null = null
+    let endPending = end
+    // Compared just before what lies behind: at the end itself there need not be a transaction.
+    const passing = (zxid: Zxid): void => {
+      if (endPending === null || zxid <= endPending.zxid) return
+      endError = this.options.checkpoint!.endError(state, endPending)
+      endPending = null
+    }
     for (let i = firstLogFor(logs, zxidFrom + 1); i < logs.length; i++) {
       const path = join(this.logDir, logs[i]!.name)
-      const tail = await this.replayFile(path, state, replay)
+      const tail = await this.replayFile(path, state, replay, passing)
       this.bytesBefore += await this.sizeToRead(path)
       const isLast = i === logs.length - 1
       if (tail.kind === 'damage') throw damageError(path, tail)
@@ -376,10 +434,16 @@ class Recovery {
     }
     // Counts of a fuzzy range may have gone both ways.
     if (replay.txns > 0) state.quotas.rebuild()
-    return replay
+    passing(Number.POSITIVE_INFINITY)
+    return { replay, endError }
   }
 
-  private async replayFile(path: string, state: StateMachine, replay: Replay): Promise<LogTail> {
+  private async replayFile(
+    path: string,
+    state: StateMachine,
+    replay: Replay,
+    passing: (zxid: Zxid) => void,
+  ): Promise<LogTail> {
     let overlapping = 0
     const zxidFirst = replay.zxidLast
     const onRead = (bytes: number): void => this.tell('log', path, bytes, replay.txns)
@@ -394,6 +458,7 @@ class Recovery {
         const text = `transactions are missing between zxid 0x${zxidHex(last)} and 0x${zxidHex(zxid)}`
         throw new StorageError(text, path, offset)
       }
+      passing(zxid)
       try {
         state.apply(buf, off, end)
       } catch (err) {
@@ -419,12 +484,11 @@ class Recovery {
   }
 
   /** The error where the log does not reach all that a fuzzy snapshot may hold. */
-  private uncovered(snapshot: SnapshotName, summary: SnapshotSummary, zxidLast: Zxid): StorageError | null {
-    const zxidEnd = summary.zxidEnd
+  private uncovered({ path }: Candidate, zxidEnd: Zxid | null, zxidLast: Zxid): StorageError | null {
     // A new leader moves the zxid to its epoch's start without a transaction.
     if (zxidEnd === null || zxidEnd <= zxidLast || counterOf(zxidEnd) === 0 || this.options.trustFuzzy) return null
     const text = `the snapshot was finished at zxid 0x${zxidHex(zxidEnd)}, but the log ends at 0x${zxidHex(zxidLast)}`
-    return new StorageError(text, join(this.snapDir, snapshot.name))
+    return new StorageError(text, path)
   }
 
   private checkReach(zxidNeeded: Zxid, zxidLast: Zxid, rejected: StorageError[]): void {
@@ -434,7 +498,7 @@ class Recovery {
   }
 
   private async withoutSnapshot(
-    snapshots: readonly SnapshotName[],
+    candidates: readonly Candidate[],
     rejected: StorageError[],
     trustEmptyDb: boolean,
   ): Promise<Recovered> {
@@ -446,35 +510,51 @@ class Recovery {
         const text = `${what}, but there are log entries. Something is broken!`
         throw new StorageError(text, rejected[0]?.file ?? this.snapDir, null, rejected[0])
       }
-      await this.measure(null)
-      return this.settle(state, null, await this.replay(state, -1))
+      await this.measure(-1, null)
+      return this.settle(state, null, (await this.replay(state, -1, null)).replay)
     }
     // A first start that was killed in its first snapshot leaves an unfinished snapshot.0 at most.
     const worst = rejected.find((err) => !isCutShort(err)) ?? rejected[0]
-    if (worst !== undefined && (!isCutShort(worst) || snapshots[0]!.zxid > 0)) {
+    if (worst !== undefined && (!isCutShort(worst) || candidates[0]!.zxid > 0)) {
       throw new StorageError('No snapshot is usable, and there is no log', worst.file, worst.offset, worst)
     }
-    state.zxidLast = trustEmptyDb ? 0 : -1
-    const message = trustEmptyDb
+    const isNew = trustEmptyDb && !(await this.beganCheckpoint())
+    state.zxidLast = isNew ? 0 : -1
+    const message = isNew
       ? `${this.snapDir} is empty: a new database begins`
       : `${this.snapDir} is unexpectedly empty: this server does not vote until a leader has brought it up to date`
     this.report({ kind: 'emptyDatabase', file: this.snapDir, offset: null, message })
-    if (trustEmptyDb) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
-    return { state, zxidLast: state.zxidLast, snapshotZxid: state.zxidLast, txnsReplayed: 0, tornTail: null }
+    if (isNew) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
+    const { zxidLast } = state
+    return { state, zxidLast, snapshotZxid: zxidLast, fromCheckpoint: false, txnsReplayed: 0, tornTail: null }
+  }
+
+  /**
+   * Is there a place for a checkpoint, but none in it? One from a leader may have been under way; a new database has
+   * its first snapshot before that, so nobody takes this for one. A server that runs alone has nobody to ask.
+   */
+  private async beganCheckpoint(): Promise<boolean> {
+    const { checkpoint, resync } = this.options
+    if (checkpoint === null || !(await checkpoint.exists())) return false
+    if (resync) return true
+    const text =
+      'no checkpoint is in here, and there is neither a snapshot nor a log: remove it if a new database is meant'
+    throw new StorageError(text, checkpoint.path)
   }
 
   /** The state is good: repairs the end of the log and makes durable what was read. */
-  private async settle(state: StateMachine, snapshot: SnapshotName | null, replay: Replay): Promise<Recovered> {
+  private async settle(state: StateMachine, from: Candidate | null, replay: Replay): Promise<Recovered> {
     let tornTail: TornTail | null = null
     if (replay.last !== null) tornTail = await this.repair(replay.last.path, replay.last.tail)
-    if (snapshot !== null) {
-      await this.syncFile(join(this.snapDir, snapshot.name))
+    if (from !== null && from.file !== null) {
+      await this.syncFile(from.path)
       await laterDone((done) => this.disk.syncDir(this.snapDir, done))
     }
     return {
       state,
       zxidLast: state.zxidLast,
-      snapshotZxid: snapshot?.zxid ?? -1,
+      snapshotZxid: from?.zxid ?? -1,
+      fromCheckpoint: from !== null && from.file === null,
       txnsReplayed: replay.txns,
       tornTail,
     }

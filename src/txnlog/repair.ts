@@ -1,7 +1,7 @@
 /**
  * Takes a history that cannot be trusted out of the way, so that its server can get another one.
  *
- * All logs and snapshots go into `version-2/damaged.<time>/` (one in each of the two folders, where there are two), and
+ * All logs and snapshots, and a checkpoint, go into `version-2/damaged.<time>/` (one in each of the two folders, where there are two), and
  * are never removed by us. Epochs and identity stay: what this server has promised, it has promised. Meanwhile and
  * afterwards `version-2/resync` says what was done:
  *
@@ -19,7 +19,7 @@
 import { join } from 'node:path'
 import { StorageError } from '../jute/errors.ts'
 import { type Disk, errorCode, later, laterDone, readSmallFile, removeIfThere, writeSmallFile } from './disk.ts'
-import { PARTIAL_PREFIX, TORN_PREFIX } from './names.ts'
+import { CHECKPOINT_DIR, PARTIAL_PREFIX, TORN_PREFIX } from './names.ts'
 
 export interface Folders {
   /** The version-2 folders; may be the same. */
@@ -143,6 +143,7 @@ export function isDamage(err: unknown): err is StorageError {
 
 function isHistory(name: string): boolean {
   const word = name.split('.')[0]
+  if (name === CHECKPOINT_DIR) return true
   return word === 'log' || word === 'snapshot' || name.startsWith(TORN_PREFIX) || name.startsWith(PARTIAL_PREFIX)
 }
 

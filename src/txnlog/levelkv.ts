@@ -1,0 +1,132 @@
+/**
+ * The checkpoint database in a folder of its own: the package `level`, which is LevelDB. Its only user.
+ *
+ * The package is loaded when such a folder is first opened, so a server with snapshot files never loads it, and runs
+ * where it could not be installed.
+ *
+ * What LevelDB 1.20 promises, and what is done about the rest. A batch is one checksummed record of its write-ahead
+ * log: whole or not there. A `sync` write makes the current log durable, but neither an older log whose memtable is
+ * still being written out, nor the name of a new log in its folder; hence `flush` has the memtable written out (a
+ * compaction of an empty range does that, and waits; table files and the folder are synced), and `batch` syncs the
+ * folder. Opening writes out and syncs all that older logs hold. The binding has no switch for LevelDB's own
+ * verification of checksums; the store above has checksums of its own.
+ */
+
+import { rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { StorageError } from '../jute/errors.ts'
+import { type Disk, later, laterDone } from './disk.ts'
+import type { Kv, KvHome, KvOp, KvReader } from './kv.ts'
+import { CHECKPOINT_DIR, VERSION_DIR } from './names.ts'
+
+/** What is being removed. */
+const RETIRED_PREFIX = 'retired-'
+
+const MEMTABLE_BYTES = 8 * 1024 * 1024
+/** Fewer, bigger files for millions of small records. */
+const FILE_BYTES = 16 * 1024 * 1024
+const READ_COUNT = 1000
+const READ_BYTES = 256 * 1024
+/** No key of ours is up here. */
+const NOWHERE = Uint8Array.of(0xff)
+
+type Entry = readonly [key: Uint8Array, value: Uint8Array]
+
+export class LevelHome implements KvHome {
+  readonly path: string
+  private readonly disk: Disk
+
+  /** `disk` is for what concerns the folder as a whole. */
+  constructor(disk: Disk, dataDir: string) {
+    this.disk = disk
+    this.path = join(dataDir, VERSION_DIR, CHECKPOINT_DIR)
+  }
+
+  exists(): Promise<boolean> {
+    return later<boolean>((got) => this.disk.isDir(this.path, got))
+  }
+
+  async open(): Promise<Kv> {
+    const { Level } = await loadLevel(this.path)
+    await this.removeRetired()
+    await laterDone((done) => this.disk.mkdir(this.path, done))
+    const db = new Level<Uint8Array, Uint8Array>(this.path, {
+      keyEncoding: 'view',
+      valueEncoding: 'view',
+      writeBufferSize: MEMTABLE_BYTES,
+      maxFileSize: FILE_BYTES,
+    })
+    await db.open()
+    await laterDone((done) => this.disk.syncDir(this.path, done))
+    return new LevelKv(db as LevelDatabase, () => laterDone((done) => this.disk.syncDir(this.path, done)))
+  }
+
+  /** By way of another name, since a folder goes file by file. */
+  async remove(): Promise<void> {
+    await this.removeRetired()
+    await laterDone((done) => this.disk.rename(this.path, this.retiredPath, done))
+    await this.removeRetired()
+  }
+
+  private get retiredPath(): string {
+    return join(dirname(this.path), RETIRED_PREFIX + basename(this.path))
+  }
+
+  private removeRetired(): Promise<void> {
+    return rm(this.retiredPath, { recursive: true, force: true })
+  }
+}
+
+type LevelModule = typeof import('level')
+/** On Node it is classic-level, whose further call the types of `level` leave out. */
+type LevelDatabase = InstanceType<typeof import('level').Level<Uint8Array, Uint8Array>> & {
+  compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
+}
+
+async function loadLevel(path: string): Promise<LevelModule> {
+  try {
+    return await import('level')
+  } catch (err) {
+    const text = 'the package `level` cannot be loaded (npm install installs it), without which this cannot be read'
+    throw new StorageError(text, path, null, err)
+  }
+}
+
+class LevelKv implements Kv {
+  private readonly db: LevelDatabase
+  private readonly syncFolder: () => Promise<void>
+
+  constructor(db: LevelDatabase, syncFolder: () => Promise<void>) {
+    this.db = db
+    this.syncFolder = syncFolder
+  }
+
+  async get(key: Uint8Array): Promise<Uint8Array | null> {
+    return (await this.db.get(key)) ?? null
+  }
+
+  read(from: Uint8Array, to: Uint8Array): KvReader {
+    const iterator = this.db.iterator({ gte: from, lt: to, fillCache: false, highWaterMarkBytes: READ_BYTES })
+    return {
+      next: async () => (await iterator.nextv(READ_COUNT)) as readonly Entry[],
+      close: () => iterator.close(),
+    }
+  }
+
+  async batch(ops: readonly KvOp[], durable: boolean): Promise<void> {
+    await this.db.batch([...ops], { sync: durable })
+    if (durable) await this.syncFolder()
+  }
+
+  flush(): Promise<void> {
+    return this.db.compactRange(NOWHERE, NOWHERE)
+  }
+
+  clear(from: Uint8Array, to: Uint8Array): Promise<void> {
+    return this.db.clear({ gte: from, lt: to })
+  }
+
+  close(): Promise<void> {
+    return this.db.close()
+  }
+}
