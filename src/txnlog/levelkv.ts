@@ -50,7 +50,7 @@ export class LevelHome implements KvHome {
     const { Level } = await loadLevel(this.path)
     await this.removeRetired()
     await laterDone((done) => this.disk.mkdir(this.path, done))
-    const db = new Level<Uint8Array, Uint8Array>(this.path, {
+    const db = new Level(this.path, {
       keyEncoding: 'view',
       valueEncoding: 'view',
       writeBufferSize: MEMTABLE_BYTES,
@@ -58,7 +58,7 @@ export class LevelHome implements KvHome {
     })
     await db.open()
     await laterDone((done) => this.disk.syncDir(this.path, done))
-    return new LevelKv(db as LevelDatabase, () => laterDone((done) => this.disk.syncDir(this.path, done)))
+    return new LevelKv(db, () => laterDone((done) => this.disk.syncDir(this.path, done)))
   }
 
   /** By way of another name, since a folder goes file by file. */
@@ -77,15 +77,34 @@ export class LevelHome implements KvHome {
   }
 }
 
-type LevelModule = typeof import('level')
-/** On Node it is classic-level, whose further call the types of `level` leave out. */
-type LevelDatabase = InstanceType<typeof import('level').Level<Uint8Array, Uint8Array>> & {
+/** The part of the package in use: it is optional, so that its own types may not be there. */
+interface LevelDatabase {
+  open(): Promise<void>
+  get(key: Uint8Array): Promise<Uint8Array | undefined>
+  iterator(options: { gte: Uint8Array; lt: Uint8Array; fillCache: boolean; highWaterMarkBytes: number }): LevelIterator
+  batch(ops: readonly KvOp[], options: { sync: boolean }): Promise<void>
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
+  clear(options: { gte: Uint8Array; lt: Uint8Array }): Promise<void>
+  close(): Promise<void>
 }
+
+interface LevelIterator {
+  nextv(count: number): Promise<readonly Entry[]>
+  close(): Promise<void>
+}
+
+interface LevelModule {
+  Level: new (
+    path: string,
+    options: { keyEncoding: 'view'; valueEncoding: 'view'; writeBufferSize: number; maxFileSize: number },
+  ) => LevelDatabase
+}
+
+const PACKAGE: string = 'level'
 
 async function loadLevel(path: string): Promise<LevelModule> {
   try {
-    return await import('level')
+    return (await import(PACKAGE)) as LevelModule
   } catch (err) {
     const text = 'the package `level` cannot be loaded (npm install installs it), without which this cannot be read'
     throw new StorageError(text, path, null, err)
@@ -108,13 +127,13 @@ class LevelKv implements Kv {
   read(from: Uint8Array, to: Uint8Array): KvReader {
     const iterator = this.db.iterator({ gte: from, lt: to, fillCache: false, highWaterMarkBytes: READ_BYTES })
     return {
-      next: async () => (await iterator.nextv(READ_COUNT)) as readonly Entry[],
+      next: () => iterator.nextv(READ_COUNT),
       close: () => iterator.close(),
     }
   }
 
   async batch(ops: readonly KvOp[], durable: boolean): Promise<void> {
-    await this.db.batch([...ops], { sync: durable })
+    await this.db.batch(ops, { sync: durable })
     if (durable) await this.syncFolder()
   }
 
