@@ -353,6 +353,7 @@ export class Member implements NetworkSink {
   onTick(): void {
     this.clockFirst()
     this.pipeline?.onTick(this.nowMs)
+    this.storage.onTick()
     this.host.want()
   }
 

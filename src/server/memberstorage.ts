@@ -35,6 +35,7 @@ import type { Metrics } from './metrics.ts'
 import { logOptions } from './parts.ts'
 import { SnapshotStores } from './snapshotstores.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
+import { StallWatch } from './stallwatch.ts'
 
 export interface MemberStorageHost {
   /** Where a checkpoint would be (snapshot.store=level); without it there can be none. */
@@ -87,6 +88,7 @@ export class MemberStorage {
   private txnLog: TxnLog | null
   /** The end of the chain of things done to files. */
   private chain: Promise<void>
+  private readonly stallWatch: StallWatch
   private snapshotRunning: Promise<void> | null
   private closed: boolean
 
@@ -107,6 +109,7 @@ export class MemberStorage {
       () => disk.nowMs(),
     )
     this.txnLog = null
+    this.stallWatch = new StallWatch(config.fsyncWarningThresholdMs)
     this.chain = Promise.resolve()
     this.snapshotRunning = null
     this.closed = false
@@ -260,6 +263,15 @@ export class MemberStorage {
 
   append(zxid: Zxid, bytes: Uint8Array): void {
     this.log.append(zxid, bytes, 0, bytes.length)
+  }
+
+  /** Now and then: a disk that hangs is told of while it does. */
+  onTick(): void {
+    if (this.txnLog === null) return
+    const { stalledMs, currentFile } = this.txnLog
+    if (!this.stallWatch.isDue(stalledMs)) return
+    const fields = { ms: Math.round(stalledMs), file: currentFile }
+    this.host.log('warn', fields, 'a write of the transaction log has not ended yet')
   }
 
   /** Starts the write of what was appended, if none is in flight. */

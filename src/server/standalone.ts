@@ -114,7 +114,10 @@ export class StandaloneServer {
       nowMs,
       wallMs,
       mayPurge: () => !this.lives.beginning,
-      tick: (now) => this.running?.pipeline.onTick(now),
+      tick: (now) => {
+        this.running?.pipeline.onTick(now)
+        this.storage?.onTick()
+      },
       sessions: () => this.running?.sessions ?? null,
       reaper: () => this.running,
       checkpoint: () => this.stores?.purgeable ?? null,

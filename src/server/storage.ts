@@ -16,6 +16,7 @@ import type { Config } from './config.ts'
 import type { Metrics } from './metrics.ts'
 import { logOptions } from './parts.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
+import { StallWatch } from './stallwatch.ts'
 
 export interface StorageHost {
   /** A transaction is durable. Bytes are borrowed. */
@@ -34,6 +35,7 @@ export class Storage {
   private readonly host: StorageHost
   private readonly metrics: Metrics
   private readonly trigger: SnapshotTrigger
+  private readonly stallWatch: StallWatch
   private snapshotRunning: Promise<void> | null
 
   /** `logDir` is the version-2 folder that recovery has read to its end; `txnsReplayed` of it is behind the snapshot. */
@@ -57,6 +59,7 @@ export class Storage {
       () => disk.nowMs(),
     )
     this.trigger.replayed(txnsReplayed)
+    this.stallWatch = new StallWatch(config.fsyncWarningThresholdMs)
     this.snapshotRunning = null
     const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
     this.log = new TxnLog(
@@ -87,6 +90,13 @@ export class Storage {
       if (this.snapshotRunning === null) void this.snapshot()
       else this.host.warn('too busy to snapshot: the last one is still being written', {})
     })
+  }
+
+  /** Now and then: a disk that hangs is told of while it does. */
+  onTick(): void {
+    const { stalledMs, currentFile } = this.log
+    if (!this.stallWatch.isDue(stalledMs)) return
+    this.host.warn('a write of the transaction log has not ended yet', { ms: Math.round(stalledMs), file: currentFile })
   }
 
   /** End of the turn: starts the write of what was proposed, unless one is in flight. */

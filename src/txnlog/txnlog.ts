@@ -112,6 +112,7 @@ export class TxnLog {
   /** Groups closed by a roll or by their size, in order, ahead of the open one. */
   private readonly sealed: Group[]
   private inFlight: Group | null
+  private inFlightSinceMs: number
   private spare: Uint8Array | null
   private rollNext: boolean
   private state: 'open' | 'closing' | 'closed' | 'failed'
@@ -134,6 +135,7 @@ export class TxnLog {
     this.open = null
     this.sealed = []
     this.inFlight = null
+    this.inFlightSinceMs = 0
     this.spare = null
     this.rollNext = true
     this.state = 'open'
@@ -152,6 +154,11 @@ export class TxnLog {
 
   get failed(): boolean {
     return this.state === 'failed'
+  }
+
+  /** For how long the write under way has not ended; 0 where there is none. */
+  get stalledMs(): number {
+    return this.inFlight === null ? 0 : this.disk.nowMs() - this.inFlightSinceMs
   }
 
   /** Zeros ahead of the write position in the current file. */
@@ -190,6 +197,7 @@ export class TxnLog {
     if (group === null) return
     if (group === this.open) this.open = null
     this.inFlight = group
+    this.inFlightSinceMs = this.disk.nowMs()
     this.put(group)
   }
 

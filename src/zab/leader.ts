@@ -74,6 +74,8 @@ export class Leader implements RoleCore, Master {
   /** False once a reconfiguration has named somebody else to lead. */
   private mayCommit: boolean
   private nextPingMs: number
+  /** When our own disk was last known not to hold us up. */
+  private diskHeardMs: number
 
   constructor(host: RoleHost) {
     this.host = host
@@ -98,6 +100,7 @@ export class Leader implements RoleCore, Master {
     this.syncs = []
     this.mayCommit = true
     this.nextPingMs = Number.POSITIVE_INFINITY
+    this.diskHeardMs = 0
   }
 
   // --- discovery -----------------------------------------------------------------------------------------------------
@@ -247,6 +250,7 @@ export class Leader implements RoleCore, Master {
     const { host, epochStart } = this
     this.phase = 'broadcast'
     this.phaseDeadlineMs = Number.POSITIVE_INFINITY
+    this.diskHeardMs = this.nowMs()
     const adopted = this.zxidCommitted
     this.zxidProposed = epochStart
     this.zxidCommitted = epochStart
@@ -283,6 +287,7 @@ export class Leader implements RoleCore, Master {
   }
 
   onDurable(): void {
+    this.diskHeardMs = this.nowMs()
     this.onAcks()
   }
 
@@ -459,10 +464,26 @@ export class Leader implements RoleCore, Master {
       this.quit('no quorum of followers is heard of')
       return
     }
+    if (pingDue && this.phase === 'broadcast' && this.isDiskStuck()) {
+      this.quit('our disk keeps still, and a quorum of others goes on without it')
+      return
+    }
     this.handlers.dropSilent()
     if (!pingDue) return
     this.nextPingMs = now + this.host.options.tickMs / 2
     this.handlers.ping(this.zxidProposed)
+  }
+
+  /**
+   * For syncLimit nothing became durable here, and others have committed what we lack. One of them can lead: where
+   * everybody's writes would else pile up in our memory, ours alone wait.
+   */
+  private isDiskStuck(): boolean {
+    const { log, options } = this.host
+    const now = this.nowMs()
+    const nothingCommitted = this.zxidCommitted === this.epochStart
+    if (nothingCommitted || log.zxidDurable >= this.zxidCommitted) this.diskHeardMs = now
+    return now - this.diskHeardMs > options.syncLimitTicks * options.tickMs
   }
 
   nextDeadlineMs(): number {

@@ -327,6 +327,48 @@ describe('liveness, at a leader', () => {
     expect(lines.filter((line) => !line.includes('PING'))).toEqual([`close ${linkOf(2)}`, `gone ${linkOf(2)} of 2`])
   })
 
+  /** Ticks pass, and followers 1 and 2 are heard of, until the leader ends or `ticks` are over. */
+  function hear(lone: Lone, ticks: number): boolean {
+    for (let i = 0; i < ticks; i++) {
+      const lines = lone.pass(TICK)
+      if (lines.includes('role looking')) return true
+      for (const sid of [1, 2]) lone.receive(linkOf(sid), packet('PING', 0, ''))
+    }
+    return false
+  }
+
+  function withBoth(): Lone {
+    const lone = leading(1)
+    sync(lone, 0)
+    lone.receive(linkOf(2), ack(1, 0))
+    return lone
+  }
+
+  it('D3: gives way when its disk keeps still for syncLimit while the others commit without it', () => {
+    const lone = withBoth()
+    hear(lone, 20)
+    propose(lone, 1, 1)
+    for (const sid of [1, 2]) lone.receive(linkOf(sid), ack(1, 1))
+    expect(lone.peer.countOutstanding()).toBe(0)
+    expect(hear(lone, 5)).toBe(false)
+    expect(hear(lone, 1)).toBe(true)
+  })
+
+  it('D3: goes on while its disk does, however far behind, and while nobody is faster', () => {
+    const slow = withBoth()
+    for (let counter = 1; counter <= 8; counter++) {
+      propose(slow, 1, counter)
+      for (const sid of [1, 2]) slow.receive(linkOf(sid), ack(1, counter))
+      if (counter > 1) slow.durable(EPOCH + counter - 1)
+      expect(hear(slow, 4)).toBe(false)
+    }
+    const waiting = withBoth()
+    propose(waiting, 1, 1)
+    waiting.receive(linkOf(1), ack(1, 1))
+    expect(waiting.peer.countOutstanding()).toBe(1)
+    expect(hear(waiting, 4)).toBe(false)
+  })
+
   it('does not count observers', () => {
     const lone = leading(1, { observers: [4] })
     sync(lone, 0, 4, 'OBSERVERINFO')
