@@ -18,7 +18,7 @@ import { STORAGE_MUTANTS } from './patches.ts'
 
 const { values } = parseArgs({
   options: {
-    seed: { type: 'string', default: '2' },
+    seed: { type: 'string', default: '3' },
     turns: { type: 'string', default: '60' },
     every: { type: 'string', default: '1' },
     workload: { type: 'string', default: 'alone,member' },
