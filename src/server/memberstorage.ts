@@ -12,7 +12,7 @@ import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, errorPath, later } from '../txnlog/disk.ts'
-import { loadEpochs, writeEpoch } from '../txnlog/epochs.ts'
+import { loadEpochs, readEpoch, writeEpoch } from '../txnlog/epochs.ts'
 import {
   IDENTITY_NAME,
   type Identity,
@@ -81,6 +81,7 @@ export class MemberStorage {
   private readonly lengthMax: number
   /** The old history was set aside, and the leader's is not there yet. */
   private marked: boolean
+  private hadHistory: boolean
   /** What the folder says of itself. */
   private identity: Identity | null
   private readonly stores: SnapshotStores
@@ -101,6 +102,7 @@ export class MemberStorage {
     this.logDir = join(config.dataLogDir, VERSION_DIR)
     this.lengthMax = config.juteMaxBufferBytes + config.juteExtraBytes
     this.marked = false
+    this.hadHistory = false
     this.identity = null
     this.stores = new SnapshotStores(config, disk, this.snapDir, host.checkpoints ?? null)
     this.trigger = new SnapshotTrigger(
@@ -122,6 +124,8 @@ export class MemberStorage {
   async load(quorum: Quorum): Promise<Loaded> {
     await prepareFolders(this.disk, this.config, this.config.dataDirAutocreate)
     await this.checkIdentity(quorum)
+    // Who has accepted an epoch has had a snapshot, at the least: where there is nothing now, it was lost (E13).
+    this.hadHistory = ((await readEpoch(this.disk, this.snapDir, 'acceptedEpoch')) ?? 0) > 0
     const { recovered, proposals } = await this.recoverOrHeal()
     await this.stores.settle(recovered, (message) => this.host.log('info', {}, message))
     this.marked = (await readMark(this.disk, this.snapDir)) !== null
@@ -234,6 +238,7 @@ export class MemberStorage {
     const options = {
       ...this.stores.recoverOptions,
       resync: true,
+      dbAutocreate: this.config.dbAutocreate && !this.hadHistory,
       ...(this.host.progress === undefined || this.txnLog !== null ? {} : { onProgress: this.host.progress }),
       onReplayed: (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
         newest.push({ zxid, bytes: buf.slice(off, end) })

@@ -522,7 +522,7 @@ class Recovery {
     state.zxidLast = isNew ? 0 : -1
     const message = isNew
       ? `${this.snapDir} is empty: a new database begins`
-      : `${this.snapDir} is unexpectedly empty: this server does not vote until a leader has brought it up to date`
+      : `${this.snapDir} is unexpectedly empty: this server does not vote until a leader has brought it up to date, unless a file named initialize is put into the log's data folder`
     this.report({ kind: 'emptyDatabase', file: this.snapDir, offset: null, message })
     if (isNew) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
     const { zxidLast } = state

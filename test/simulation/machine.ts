@@ -106,8 +106,9 @@ export class Machine {
     await new FileSnapshotStore(port, folder, SNAPSHOT_DEFAULTS).takeSnapshot(state)
   }
 
-  /** It has accepted an epoch that was never begun. Before its first start. */
-  promise(epoch: number): void {
+  /** It has started once, and then accepted an epoch that was never begun. Before its first start here. */
+  async promise(epoch: number): Promise<void> {
+    if (!this.disk.names('/data/version-2').some((name) => name.startsWith('snapshot.'))) await this.age(0)
     const path = '/data/version-2/acceptedEpoch'
     const before = this.disk.get(path)
     const accepted = before === null ? 0 : Number(new TextDecoder().decode(before))

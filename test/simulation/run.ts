@@ -70,7 +70,7 @@ export async function runSeed(
 
 async function play(world: World, random: Random, { faults: only, brief = false }: RunOptions): Promise<void> {
   if (random.chance(0.08)) await nearRollover(world, random)
-  if (random.chance(0.08)) promise(world, random)
+  if (random.chance(0.08)) await promise(world, random)
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
@@ -105,9 +105,15 @@ async function nearRollover(world: World, random: Random): Promise<void> {
  * Members begin with promises to candidates that came to nothing: acceptedEpoch is ahead of currentEpoch. Such a member
  * follows nobody of an older epoch.
  */
-function promise(world: World, random: Random): void {
+async function promise(world: World, random: Random): Promise<void> {
   bump(world.counts.ids, 'N7')
-  for (const machine of world.machines.values()) if (random.chance(0.5)) machine.promise(random.between(2, 6))
+  let left = 0
+  for (const machine of world.machines.values()) {
+    if (!random.chance(0.5)) continue
+    left++
+    void machine.promise(random.between(2, 6)).then(() => left--)
+  }
+  await world.run(SECOND_US, () => left === 0)
 }
 
 /** I10, and the agreement of all members. */

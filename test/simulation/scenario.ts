@@ -169,7 +169,7 @@ class Stage {
         break
       }
       case 'repair':
-        await this.repair(this.machine(rest[0]!))
+        await this.work(this.machine(rest[0]!), repair)
         break
       case 'partition':
         this.partition(rest)
@@ -197,7 +197,7 @@ class Stage {
         else world.fabric.names.delete(`s${rest[0]}`)
         break
       case 'promise':
-        this.machine(rest[0]!).promise(Number(rest[1]))
+        await this.work(this.machine(rest[0]!), (machine) => machine.promise(Number(rest[1])))
         break
       case 'clock':
         this.machine(rest[0]!).wallOffsetMs += Number(rest[1]) * 1000
@@ -337,13 +337,14 @@ class Stage {
     }
   }
 
-  private async repair(machine: Machine): Promise<void> {
+  /** On the files of one that is down. */
+  private async work(machine: Machine, run: (machine: Machine) => Promise<void>): Promise<void> {
     let done = false
-    const work = repair(machine).then(() => {
+    const work = run(machine).then(() => {
       done = true
     })
     machine.around.stir()
-    await this.until('repair: it does not end', () => done)
+    await this.until('its disk does not answer', () => done)
     await work
   }
 

@@ -101,6 +101,20 @@ describe('a member with damaged files', () => {
     expect(alone.disk.names(FOLDER)).not.toContain('resync')
   })
 
+  it('E13: has no vote where all its files are gone but the epoch it has accepted, unless it is told to begin anew', async () => {
+    const disk = await memberDisk()
+    for (const name of ['snapshot.0', 'log.100000001'])
+      await new Promise((resolve) => disk.unlink(`${FOLDER}/${name}`, resolve))
+    const zxidOf = async (alone: Alone): Promise<unknown> => {
+      await alone.member.start(null)
+      return alone.logged.find(({ message }) => message === 'data loaded')!.fields['zxid']
+    }
+    expect(await zxidOf(new Alone({ disk: disk.afterKill() }))).toBe('0xffffffffffffffff')
+    disk.put('/data/initialize', new Uint8Array(0))
+    expect(await zxidOf(new Alone({ disk: disk.afterKill() }))).toBe('0x0')
+    expect(await zxidOf(new Alone())).toBe('0x0')
+  })
+
   it('D2: what the system refuses to read is not damage: nothing is set aside', async () => {
     const alone = new Alone({ disk: await memberDisk(), settings: 'autoRepair=true' })
     alone.disk.fault = (step, path) =>
