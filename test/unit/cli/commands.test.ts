@@ -116,6 +116,33 @@ describe('zoowarden start', () => {
     expect((await server.ended).code).toBe(0)
   })
 
+  test('D9: a data folder that is in use, missing, or nobody can write in is a fatal line that says so, and exit code 3', async () => {
+    const dir = folder('denied')
+    const config = async (lines: string): Promise<string> => {
+      const file = join(dir, `zoo${Math.random()}.cfg`)
+      writeFileSync(file, `clientPort=${await freePort()}\n${lines}\n`)
+      return file
+    }
+    const holder = zoowarden(['start', await config(`dataDir=${dir}/data`)])
+    await holder.stdoutMatching(/"serving"/)
+    const fatalOf = async (lines: string): Promise<string> => {
+      const { code, stdout } = await endOf(['start', await config(lines)])
+      expect(code).toBe(3)
+      return JSON.parse(stdout.trim().split('\n').at(-1)!).err.message
+    }
+    expect(await fatalOf(`dataDir=${dir}/data`)).toContain(`in use by process ${holder.pid}`)
+    expect(await fatalOf(`dataDir=${dir}/none\ndatadir.autocreate=false`)).toContain(`(${dir}/none/version-2)`)
+    mkdirSync(join(dir, 'closed'), { mode: 0o500 })
+    // Nothing stops root but a file in the way.
+    const root = process.getuid?.() === 0
+    if (root) writeFileSync(join(dir, 'closed', 'data'), '')
+    const message = await fatalOf(`dataDir=${dir}/closed${root ? '' : '/data'}\ndataLogDir=${dir}/closed/data/logs`)
+    expect(message).toContain(join(dir, 'closed'))
+    if (!root) expect(message).toMatch(/closed belongs to user \d+ \(mode 0500\), and this process is user \d+/)
+    holder.kill('SIGTERM')
+    expect((await holder.ended).code).toBe(0)
+  })
+
   test('a port that is taken is a fatal line in the log and exit code 1', async () => {
     const first = zoowarden(['start', '--ephemeral'])
     const port = Number((await first.stdoutMatching(/\n/)).trim().split(':')[1])
