@@ -181,11 +181,18 @@ describe('a start', () => {
 })
 
 describe('a stall of this process', () => {
-  /** What comes first to a client whose session is half as long as the stall: the answer to its ping, or the end. */
-  const firstBehindStall = (lines: string): Promise<string> =>
+  interface Behind {
+    /** What comes first to a client whose session is half as long as the stall: the answer to its ping, or the end. */
+    first: string
+    /** Stalls that `mntr` has counted. */
+    counted: string
+  }
+
+  const behindStall = (lines: string): Promise<Behind> =>
     inFolder(async (dir) => {
       let first = ''
-      await serve(dir, `tickTime=100\nminSessionTimeout=400\n${lines}`, async (port) => {
+      let words = ''
+      await serve(dir, `tickTime=100\nminSessionTimeout=400\n4lw.commands.whitelist=mntr\n${lines}`, async (port) => {
         const socket = await newSession(port, 400)
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 800)
         const ping = new Output()
@@ -195,12 +202,17 @@ describe('a stall of this process', () => {
         socket.write(ping.copy())
         first = await Promise.race([once(socket, 'data').then(() => 'answer'), once(socket, 'close').then(() => 'end')])
         socket.destroy()
+        const asking = connect(port, '127.0.0.1', () => asking.write('mntr'))
+        for await (const chunk of asking) words += chunk
       })
-      return first
+      return { first, counted: /zk_cnt_jvm_pause_time_ms\t(\d+)/.exec(words)?.[1] ?? 'not there' }
     })
 
-  it('ends no session, but with compat.pauses it does', async () => {
-    expect(await firstBehindStall('')).toBe('answer')
-    expect(await firstBehindStall('compat.pauses=true')).toBe('end')
+  it('T4: ends no session, is counted, and what was sent meanwhile is answered', async () => {
+    expect(await behindStall('')).toEqual({ first: 'answer', counted: '1' })
+  })
+
+  it('ends sessions with compat.pauses', async () => {
+    expect((await behindStall('compat.pauses=true')).first).toBe('end')
   })
 })
