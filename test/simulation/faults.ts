@@ -6,6 +6,7 @@
 import { bump } from './counts.ts'
 import type { Machine } from './machine.ts'
 import type { Random } from './random.ts'
+import { Rogue, spoil } from './rogue.ts'
 import type { World } from './world.ts'
 
 /** Ids of faults-and-security.md that a kind stands for. */
@@ -37,11 +38,20 @@ const KINDS = {
   /** Where reconfiguration is on: a member begins to vote, or ends to. */
   reconfig: { weight: 8, ids: ['C15'] },
   moveClients: { weight: 5, ids: ['S1', 'N6'] },
+  /** All of them at once. */
+  storm: { weight: 3, ids: ['S5'] },
+  manyWatches: { weight: 2, ids: ['S6'] },
+  /** Its event loop is held up: what comes in meanwhile is met all at once. */
+  stall: { weight: 3, ids: ['T4'] },
+  rogue: { weight: 6, ids: ['E7'] },
+  spoiltWire: { weight: 4, ids: ['E4', 'E9'] },
 } as const
 
 export type FaultKind = keyof typeof KINDS
 
 const SECOND_US = 1_000_000
+/** Watches that one client asks for at once. */
+const MANY = 150
 
 export class Faults {
   private readonly world: World
@@ -49,6 +59,7 @@ export class Faults {
   private readonly endUs: number
   /** Those of this run, with their weights. */
   private readonly weights: Partial<Record<FaultKind, number>>
+  private readonly rogue: Rogue
   private over: boolean
 
   constructor(world: World, random: Random, endUs: number, only: readonly FaultKind[] | null = null) {
@@ -63,6 +74,7 @@ export class Faults {
       if (taken) this.weights[kind] = KINDS[kind].weight
     }
     if (Object.keys(this.weights).length === 0) this.weights.kill = 1
+    this.rogue = new Rogue(random.fork('rogue'))
     this.over = false
   }
 
@@ -99,6 +111,7 @@ export class Faults {
     for (const machine of world.machines.values()) {
       machine.resume()
       soundDisk(machine)
+      if (machine.process !== null) machine.process.network.spoil = null
       machine.start()
     }
     for (const client of world.clients) client.resume()
@@ -248,7 +261,46 @@ export class Faults {
       case 'moveClients':
         for (const client of world.clients) if (random.chance(0.7)) client.move(null)
         return
+      case 'storm':
+        for (const client of world.clients) client.move(null)
+        return
+      case 'manyWatches': {
+        if (world.clients.length === 0) return
+        const client = random.pick(world.clients)
+        for (let i = 0; i < MANY; i++) client.ask({ op: 'exists', path: `/many-${i % 50}`, watch: true })
+        this.later(this.draw(0.05, 2), () => client.move(null))
+        return
+      }
+      case 'stall':
+        this.pause(random.chance(0.4) ? this.leader() : this.anyone(), 2 * SECOND_US)
+        return
+      case 'rogue':
+        for (let times = random.between(1, 6); times > 0; times--) this.rogue.attack(this.anyone())
+        return
+      case 'spoiltWire':
+        this.spoilWire()
+        return
     }
+  }
+
+  /** One of the next things that the leader says to one of its learners is said wrongly. */
+  private spoilWire(): void {
+    const { random, world } = this
+    const leader = this.leader()
+    const network = leader.process?.network
+    if (network === undefined) return
+    let left = 1
+    network.spoil = (bytes) => {
+      const spoilt = left > 0 && random.chance(0.3) ? spoil(bytes, random) : null
+      if (spoilt === null) return null
+      left--
+      world.story.tell(leader.name, `what it says is ${spoilt.how}`)
+      bump(world.counts.faults, `said ${spoilt.how}`)
+      return spoilt.bytes
+    }
+    this.later(this.draw(0.3, 3), () => {
+      network.spoil = null
+    })
   }
 
   /** The next one that leads and is not established ends, or loses some of its followers, at a moment drawn. */

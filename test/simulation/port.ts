@@ -32,6 +32,8 @@ const NOTHING = new Uint8Array(0)
 
 export class MemberPort implements Network {
   sink: NetworkSink | null
+  /** Says what is sent to a learner in place of these packets; null: them. */
+  spoil: ((bytes: Uint8Array) => Uint8Array | null) | null
   private readonly fabric: Fabric
   private readonly party: Party
   private readonly want: () => void
@@ -43,6 +45,7 @@ export class MemberPort implements Network {
 
   constructor(fabric: Fabric, party: Party, want: () => void, tell: (text: string) => void) {
     this.sink = null
+    this.spoil = null
     this.fabric = fabric
     this.party = party
     this.want = want
@@ -169,7 +172,8 @@ export class MemberPort implements Network {
     for (const link of dirty) {
       const bytes = link.out!.copy()
       link.out = null
-      if (this.links.has(link.id)) link.stream.send(bytes)
+      if (!this.links.has(link.id)) continue
+      link.stream.send((link.kind === 'learner' ? this.spoil?.(bytes) : null) ?? bytes)
     }
   }
 
