@@ -15,7 +15,7 @@ import { zxidHex } from '../../src/jute/zxid.ts'
 import { type Asked, checkReply, describe } from './checkers/replies.ts'
 import type { RequestChecker } from './checkers/requests.ts'
 import { WatchChecker } from './checkers/watches.ts'
-import type { Counts } from './counts.ts'
+import { bump, type Counts } from './counts.ts'
 import type { Fabric, Party, Stream, StreamSink } from './fabric.ts'
 import { law } from './failure.ts'
 import type { Model } from './model.ts'
@@ -243,6 +243,7 @@ export class Client implements Party {
     if (response.timeOut <= 0) {
       const past = this.session
       this.session = null
+      bump(this.world.counts.ids, 'S2')
       story.tell(this.machine, `${past?.id ?? 'a session'} is over, says ${this.server}`)
       if (past !== null) {
         this.pastSessions.push(past.id)

@@ -55,7 +55,10 @@ export class Counts {
       `faults     ${listed(this.faults)}`,
       `operations ${listed(this.operations)}`,
       `errors     ${listed(this.errors)}`,
-      `covered    ${[...this.ids.keys()].sort(byId).join(' ')}`,
+      `covered    ${[...this.ids]
+        .sort(([a], [b]) => byId(a, b))
+        .map(([id, count]) => `${id} ${count}`)
+        .join(', ')}`,
     ]
   }
 }

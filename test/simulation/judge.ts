@@ -11,6 +11,7 @@ import { LeadershipChecker } from './checkers/leadership.ts'
 import { SessionChecker } from './checkers/sessions.ts'
 import { WordChecker } from './checkers/words.ts'
 import { bump, type Counts } from './counts.ts'
+import { Coverage } from './coverage.ts'
 import { Failure } from './failure.ts'
 import type { Machine } from './machine.ts'
 import type { Observer } from './observe.ts'
@@ -37,9 +38,11 @@ export class Judge implements Observer {
   private readonly options: JudgeOptions
   private readonly syncs: Map<number, string>
   private readonly words: WordChecker
+  readonly coverage: Coverage
 
   constructor(story: Story, counts: Counts, options: JudgeOptions) {
     this.history = new HistoryChecker()
+    this.coverage = new Coverage(counts.ids, this.history, options.nowUs)
     this.quorum = null
     this.leaders = []
     this.story = story
@@ -58,11 +61,13 @@ export class Judge implements Observer {
 
   recovered(machine: Machine, start: StartState, state: StateMachine): void {
     if (this.quorum === null) this.use(start.committed)
+    this.coverage.recovered(machine, start.zxidLast)
     this.history.recovered(machine.sid, start, state)
     this.leadership.look()
   }
 
   appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
+    this.coverage.appended(zxid)
     this.history.appended(machine.sid, zxid, bytes)
     this.sessions.proposed(machine.sid, bytes)
   }
@@ -91,6 +96,7 @@ export class Judge implements Observer {
   }
 
   role(machine: Machine, role: Role): void {
+    this.coverage.role(machine, role)
     this.history.role(machine.sid, role)
     this.leadership.leadsNoMore(machine.sid)
     this.sessions.leadsNoMore(machine.sid)
@@ -109,6 +115,7 @@ export class Judge implements Observer {
 
   established(machine: Machine, role: Role, leader: number, epoch: number): void {
     this.story.tell(machine.name, `established: ${role}, leader s${leader}, epoch ${epoch}`)
+    this.coverage.established(machine, this.syncText(machine.sid))
     this.history.established(machine.sid, role, leader, epoch)
     if (role === 'leading') {
       this.counts.elections++
@@ -129,6 +136,7 @@ export class Judge implements Observer {
   }
 
   heard(machine: Machine, packet: DataView): void {
+    this.coverage.heard(machine, packet)
     this.words.heard(machine.sid, packet)
   }
 
@@ -137,11 +145,13 @@ export class Judge implements Observer {
   }
 
   woke(machine: Machine, stoppedUs: number): void {
+    this.coverage.woke(machine)
     this.sessions.woke(machine.sid, stoppedUs)
   }
 
   configured(machine: Machine, quorum: Quorum, committed: boolean): void {
     this.story.tell(machine.name, `configuration ${zxidHex(quorum.version)} ${committed ? 'in force' : 'seen'}`)
+    this.coverage.configured(machine, quorum.version, committed)
     if (committed) this.history.configured(quorum)
     if (committed && (this.quorum === null || quorum.version > this.quorum.version)) this.use(quorum)
   }
@@ -153,6 +163,7 @@ export class Judge implements Observer {
   ended(machine: Machine): void {
     const { endedBy } = machine
     if (endedBy !== null) this.checkEnd(machine, endedBy)
+    this.coverage.ended(machine)
     this.history.ended(machine.sid)
     this.leadership.leadsNoMore(machine.sid)
     this.sessions.leadsNoMore(machine.sid)

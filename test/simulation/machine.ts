@@ -20,7 +20,7 @@ import type { Room } from '../../src/txnlog/disk.ts'
 import { FileSnapshotStore, SNAPSHOT_DEFAULTS } from '../../src/txnlog/filestore.ts'
 import { purge } from '../../src/txnlog/purge.ts'
 import type { Quorum } from '../../src/zab/types.ts'
-import type { Counts } from './counts.ts'
+import { bump, type Counts } from './counts.ts'
 import { DiskPort, SimDisk } from './disk.ts'
 import { Door } from './door.ts'
 import type { Fabric, Party } from './fabric.ts'
@@ -31,6 +31,8 @@ import type { Random } from './random.ts'
 import type { Story } from './story.ts'
 import type { Happening, Timeline } from './timeline.ts'
 
+/** What handshake.ts says of a client that has seen a later zxid than its server. */
+const CLIENT_AHEAD = 'client is ahead of this server and must try another one'
 export const CONFIG_FILE = '/conf/zoo.cfg'
 /** 2026-01-01 */
 const WALL_START_MS = 1_767_225_600_000
@@ -475,6 +477,7 @@ export class Process implements Party, MemberHost {
   log(level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string): void {
     const { story, counts } = this.around
     if (message === 'snapshot written') counts.snapshots++
+    if (message === CLIENT_AHEAD) bump(counts.ids, 'S4')
     let text = level === 'warn' ? `! ${message}` : message
     for (const [key, value] of Object.entries(fields))
       text += ` ${key}=${value instanceof Error ? value.message : value}`
