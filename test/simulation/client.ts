@@ -150,6 +150,14 @@ export class Client implements Party {
     this.connect()
   }
 
+  /** Forgets its session without a word, and begins another one: the servers have to find out. */
+  abandon(): void {
+    if (this.session === null || this.state === 'off') return
+    this.pastSessions.push(this.session.id)
+    this.session = null
+    this.lost('forgets its session')
+  }
+
   private later(ms: number): void {
     this.state = 'waiting'
     this.setTimer(() => this.connect(), ms)

@@ -32,6 +32,20 @@ export interface RunResult {
 
 const SECOND_US = 1_000_000
 
+/**
+ * I10: how long the ensemble may take, in seconds of a tick of 0.2 s. Without any fault the first leader is there after an
+ * election or two. When all faults are over, roles that do not work have to end (initLimit, 2 s), an election finds a
+ * leader (notifications come every 2 s at most), and everybody is brought up to date (initLimit again, twice): 8 s, and
+ * half of that once more for a learner that comes too late for the first try. From then on a client finds a server and
+ * writes within the time that it gives each server (1 s) for all of them, and what is committed is everywhere at once.
+ */
+const FIRST_LEADER_SECONDS = 4
+const ESTABLISHED_SECONDS = 12
+const WRITE_SECONDS = 8
+const DELIVERED_SECONDS = 2
+/** I7: the longest timeout is 4 s; its end is found in the tick behind it, as far as the leader's learners report. */
+const EXPIRED_SECONDS = 6
+
 export async function runSeed(
   seed: number,
   options: RunOptions = { keepStory: false, faults: null },
@@ -74,7 +88,7 @@ async function play(world: World, random: Random, { faults: only, brief = false 
   for (const machine of world.machines.values()) {
     world.timeline.after(random.between(0, 300_000), () => machine.start())
   }
-  await reach(world, 30, 'no leader in fair weather', () => world.leader() !== null)
+  await reach(world, FIRST_LEADER_SECONDS, 'no leader in fair weather', () => world.leader() !== null)
   const workload = new Workload(world, {
     clients: random.between(2, brief ? 3 : 4),
     depth: random.pick(brief ? [1, 2] : [1, 3, 8]),
@@ -118,7 +132,7 @@ async function promise(world: World, random: Random): Promise<void> {
 /** I10, and the agreement of all members. */
 export async function settle(world: World, workload: Workload | null): Promise<void> {
   const members = [...world.machines.values()]
-  await reach(world, 60, 'not all members are established', () => {
+  await reach(world, ESTABLISHED_SECONDS, 'not all members are established', () => {
     const leader = world.leader()?.member?.zab
     return (
       leader !== undefined &&
@@ -128,13 +142,13 @@ export async function settle(world: World, workload: Workload | null): Promise<v
   workload?.stop()
   const left = new Set(world.clients)
   for (const client of world.clients) finish(world, client, () => left.delete(client))
-  await reach(world, 60, 'a client cannot write', () => left.size === 0)
+  await reach(world, WRITE_SECONDS, 'a client cannot write', () => left.size === 0)
   // Sessions that nobody holds end by themselves.
-  await reach(world, 30, 'a session that nobody holds does not expire', () => {
+  await reach(world, EXPIRED_SECONDS, 'a session that nobody holds does not expire', () => {
     const held = new Set(world.clients.map((client) => client.session?.id))
     return world.model.liveSessions().every((id) => held.has(id))
   })
-  await reach(world, 10, 'a member does not deliver what is committed', () =>
+  await reach(world, DELIVERED_SECONDS, 'a member does not deliver what is committed', () =>
     members.every((machine) => world.observer.history.record(machine.sid).delivered === world.model.zxidLast),
   )
   for (const client of world.clients) {

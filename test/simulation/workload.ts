@@ -65,6 +65,10 @@ export class Workload {
       client.ask({ op: 'closeSession' })
       return
     }
+    if (random.chance(0.004)) {
+      client.abandon()
+      return
+    }
     client.ask(this.draw(random))
     if (client.outstanding.length < this.options.depth && random.chance(0.5)) this.think(client)
   }

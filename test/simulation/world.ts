@@ -49,6 +49,9 @@ export const WORLD_DEFAULTS: Omit<WorldOptions, 'seed'> = {
   keepStory: false,
 }
 
+/** The slowest of slow links, one way. */
+const LINK_DELAY_MAX_US = 500_000
+
 export class World implements Surroundings, ClientWorld {
   readonly options: WorldOptions
   readonly timeline: Timeline
@@ -219,7 +222,8 @@ export class World implements Surroundings, ClientWorld {
   /** What was acknowledged so long before a sync was sent that no deposed leader may answer any more, it has seen. */
   private checkSync(client: Client, request: Request, reply: Reply): void {
     const { tickMs, syncLimitTicks } = this.options
-    const graceUs = 2 * (syncLimitTicks + 2) * tickMs * 1000
+    // A leader believes in its quorum for syncLimit behind what it last heard of it, which may have been on its way long.
+    const graceUs = (syncLimitTicks + 1) * tickMs * 1000 + LINK_DELAY_MAX_US
     let must = 0
     for (let i = this.acked.length - 1; i >= 0 && must === 0; i--) {
       if (this.acked[i]!.atUs <= request.sentUs - graceUs) must = this.acked[i]!.zxid
