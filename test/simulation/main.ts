@@ -15,7 +15,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import type { CampaignOptions, CampaignResult } from './campaign.ts'
 import { MUTANTS } from './mutants.ts'
-import { apply, shrinkPages } from './patches.ts'
+import { apply, shrinkPages, shrinkSlices } from './patches.ts'
 
 const { values } = parseArgs({
   options: {
@@ -97,6 +97,7 @@ async function runMutants(): Promise<number> {
 }
 
 shrinkPages(built)
+if (values.scenario === '') shrinkSlices(built)
 let code: number
 if (values.scenario !== '') {
   const { playScenarios } = await import('./scenarios.ts')

@@ -497,12 +497,12 @@ const SESSIONS: readonly Mutant[] = [
 const PROGRESS: readonly Mutant[] = [
   {
     name: 'slow-return',
-    what: 'I10 a learner that cannot connect tries again only after a long time',
+    what: 'I10 a member whose role has ended looks for a leader only after a long time',
     patches: [
       {
-        file: 'src/server/zaboptions.js',
-        find: 'connectDelayMs: quorum.connectDelayMs',
-        replace: 'connectDelayMs: 15000',
+        file: 'src/zab/peer.js',
+        find: 'this.wakeAtMs = pauseMs > 0 ? this.out.nowMs() + pauseMs : NEVER;',
+        replace: 'this.wakeAtMs = this.out.nowMs() + 15_000;',
       },
     ],
   },

@@ -1,6 +1,7 @@
 /**
- * Changes to the compiled copy of the server that a campaign runs: small pages for its many short-lived trees, and the
- * deliberate faults of `--mutant` (mutants.ts). A text that does not occur exactly once is an error: the patch is out of date.
+ * Changes to the compiled copy of the server that a campaign runs: small pages for its many short-lived trees, small
+ * slices, and the deliberate faults of `--mutant` (mutants.ts). A text that does not occur exactly once is an error: the
+ * patch is out of date.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -27,6 +28,17 @@ const SMALL_PAGES: readonly Patch[] = [
   { file: 'src/datatree/blobs.js', find: 'const UNIT_MASK = 0xffff;', replace: 'const UNIT_MASK = 0xfff;' },
 ]
 
+/** Trees are small: in slices of the usual size no snapshot would ever be taken in the middle of anything. */
+const SMALL_SLICES: readonly Patch[] = [
+  { file: 'src/txnlog/filestore.js', find: 'const STEP_BYTES = 32 * 1024;', replace: 'const STEP_BYTES = 300;' },
+  {
+    file: 'src/txnlog/filestore.js',
+    find: 'const SLICE_BYTES_MAX = 1024 * 1024;',
+    replace: 'const SLICE_BYTES_MAX = 300;',
+  },
+  { file: 'src/server/snapshotlinks.js', find: 'const SLICE_BYTES = 128 * 1024;', replace: 'const SLICE_BYTES = 300;' },
+]
+
 /** Applies patches below `root`, the folder of the compiled copy. */
 export function apply(root: string, patches: readonly Patch[]): void {
   for (const { file, find, replace } of patches) {
@@ -43,6 +55,15 @@ export function apply(root: string, patches: readonly Patch[]): void {
 
 /** Once per compilation; a copy that has them already stays as it is. */
 export function shrinkPages(root: string): void {
-  const { file, replace } = SMALL_PAGES[0]!
-  if (!readFileSync(join(root, file), 'utf8').includes(replace)) apply(root, SMALL_PAGES)
+  once(root, SMALL_PAGES)
+}
+
+/** For seeded runs: scenarios keep the timing that `npm test` has. */
+export function shrinkSlices(root: string): void {
+  once(root, SMALL_SLICES)
+}
+
+function once(root: string, patches: readonly Patch[]): void {
+  const { file, replace } = patches[0]!
+  if (!readFileSync(join(root, file), 'utf8').includes(replace)) apply(root, patches)
 }
