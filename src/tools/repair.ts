@@ -16,12 +16,15 @@ import { type Disk, laterDone } from '../txnlog/disk.ts'
 import { readEpoch } from '../txnlog/epochs.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { type Identity, identityConflict, readIdentity, removeIdentity } from '../txnlog/identity.ts'
+import { LevelHome } from '../txnlog/levelkv.ts'
+import { LevelStore } from '../txnlog/levelstore.ts'
 import { type FolderLock, lockFolders } from '../txnlog/lock.ts'
 import { recover } from '../txnlog/recover.ts'
 import {
   asideName,
   type Folders,
   historyOf,
+  isDamage,
   isPutBack,
   keptFolder,
   type Mark,
@@ -31,6 +34,7 @@ import {
   readMark,
   writeMark,
 } from '../txnlog/repair.ts'
+import type { CheckpointSource } from '../txnlog/snapshotstore.ts'
 import { DryDisk } from './drydisk.ts'
 import { type LongestHistory, longestHistory } from './longest.ts'
 import { logDirOf, snapDirOf, type ToolTarget, targetState } from './target.ts'
@@ -55,34 +59,44 @@ export async function repair(
   terminal: Terminal,
 ): Promise<number> {
   const folders = foldersOf(target)
-  const lock = options.dryRun ? null : await locked(folders, terminal)
+  const lock = await locked(folders, terminal)
+  const checkpoint = checkpointIn(disk, target)
   try {
     const begun = await readMark(disk, folders.snapDir).catch(unreadable)
     if (begun !== null) return await finish(disk, target, begun, options, terminal)
     const alone = await runsAlone(disk, target)
     if (alone && options.keep === null) throw new UsageError(aloneText(target))
     if (!alone && options.keep !== null) throw new UsageError(MEMBER_TEXT)
-    const trouble = await troubleOf(disk, target, terminal)
+    const trouble = await troubleOf(disk, target, checkpoint, options.force, terminal)
     if (trouble === null && !options.force) {
       terminal.out('a server starts from here: nothing was changed (--force sets the history aside all the same)\n')
       return ToolExit.ok
     }
     if (trouble !== null) terminal.out(`${trouble}\n`)
     const aside = await asideName(disk, folders, options.nowMs)
-    if (options.keep !== null) return await keepLongest(disk, target, aside, options.keep, options, terminal)
+    if (options.keep !== null)
+      return await keepLongest(disk, target, checkpoint, aside, options.keep, options, terminal)
     if (options.dryRun) return await sayMoves(disk, folders, terminal)
     const mark = { aside, keep: null }
+    await checkpoint?.close()
     await writeMark(disk, folders.snapDir, mark)
     return await finish(disk, target, mark, options, terminal)
   } finally {
-    lock?.release()
+    await checkpoint?.close()
+    lock.release()
   }
+}
+
+/** What `snapshot.store=level` has left; null: nothing, and nobody opens a database. */
+function checkpointIn(disk: Disk, target: ToolTarget): LevelStore | null {
+  const home = new LevelHome(disk, target.dataDir)
+  return existsSync(home.path) ? new LevelStore(home, () => disk.nowMs()) : null
 }
 
 /** The operator's word that the data is this server's, whatever its identity says. Returns the exit code. */
 export async function adopt(disk: Disk, target: ToolTarget, dryRun: boolean, terminal: Terminal): Promise<number> {
   const folders = foldersOf(target)
-  const lock = dryRun ? null : await locked(folders, terminal)
+  const lock = await locked(folders, terminal)
   try {
     const identity = await readIdentity(disk, folders.snapDir).catch(unreadable)
     if (identity !== null && identity.refused !== null) {
@@ -93,7 +107,7 @@ export async function adopt(disk: Disk, target: ToolTarget, dryRun: boolean, ter
     terminal.out(`the data was that of ${whose}; the next server that starts here takes it for its own\n`)
     return ToolExit.ok
   } finally {
-    lock?.release()
+    lock.release()
   }
 }
 
@@ -125,6 +139,7 @@ async function finish(
 async function keepLongest(
   disk: Disk,
   target: ToolTarget,
+  checkpoint: LevelStore | null,
   aside: string,
   keep: Zxid | 'longest',
   options: RepairOptions,
@@ -132,7 +147,8 @@ async function keepLongest(
 ): Promise<number> {
   terminal.progress('reading what is left')
   const limit = keep === 'longest' ? Number.MAX_SAFE_INTEGER : keep
-  const history = await longestHistory(disk, target, limit)
+  const history = await longestHistory(disk, target, checkpoint, limit)
+  await checkpoint?.close()
   terminal.progress(null)
   if (history === null) throw new StorageError('no snapshot can be read: restore a backup', snapDirOf(target))
   sayKept(history, terminal)
@@ -147,7 +163,13 @@ async function keepLongest(
 }
 
 /** What keeps a server from starting, or from being let in; null: nothing. */
-async function troubleOf(disk: Disk, target: ToolTarget, terminal: Terminal): Promise<string | null> {
+async function troubleOf(
+  disk: Disk,
+  target: ToolTarget,
+  checkpoint: CheckpointSource | null,
+  force: boolean,
+  terminal: Terminal,
+): Promise<string | null> {
   terminal.progress('trying a start')
   try {
     const identity = await readIdentity(disk, snapDirOf(target))
@@ -157,12 +179,13 @@ async function troubleOf(disk: Disk, target: ToolTarget, terminal: Terminal): Pr
       new DryDisk(disk),
       target,
       () => targetState(target, () => {}),
-      { ...target.recover, resync: true },
+      { ...target.recover, resync: true, checkpoint },
       () => {},
     )
     return null
   } catch (err) {
-    if (err instanceof StorageError) return err.message
+    // What the system refuses is no damage: the disk may be well again tomorrow, and then all is there.
+    if (isDamage(err) || (force && err instanceof StorageError)) return err.message
     throw err
   } finally {
     terminal.progress(null)
