@@ -9,14 +9,16 @@
  * still being written out, nor the name of a new log in its folder; hence `flush` has the memtable written out (a
  * compaction of an empty range does that, and waits; table files and the folder are synced), and `batch` syncs the
  * folder. Opening writes out and syncs all that older logs hold. The binding has no switch for LevelDB's own
- * verification of checksums; the store above has checksums of its own.
+ * verification of checksums, without which damage may end the process: files are verified here before it opens them,
+ * and the store above has checksums of its own.
  */
 
 import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { StorageError } from '../jute/errors.ts'
-import { type Disk, later, laterDone } from './disk.ts'
+import { type Disk, later, laterDone, readSmallFile } from './disk.ts'
 import type { Kv, KvHome, KvOp, KvReader } from './kv.ts'
+import { checkBatches, checkTable, tablesIn } from './leveltables.ts'
 import { CHECKPOINT_DIR, VERSION_DIR } from './names.ts'
 
 /** What is being removed. */
@@ -50,6 +52,7 @@ export class LevelHome implements KvHome {
     const { Level } = await loadLevel(this.path)
     await this.removeRetired()
     await laterDone((done) => this.disk.mkdir(this.path, done))
+    await this.checkFiles()
     const db = new Level(this.path, {
       keyEncoding: 'view',
       valueEncoding: 'view',
@@ -68,6 +71,34 @@ export class LevelHome implements KvHome {
     await this.removeRetired()
   }
 
+  /** LevelDB must not see certain damage, see leveltables.ts. Rejects with StorageError, with file and offset. */
+  private async checkFiles(): Promise<void> {
+    const current = await readSmallFile(this.disk, join(this.path, 'CURRENT'))
+    if (current === null) return
+    const name = /^(MANIFEST-\d+)\n$/.exec(new TextDecoder().decode(current))?.[1]
+    if (name === undefined) throw damagedFile('it names no manifest', join(this.path, 'CURRENT'), 0)
+    for (const [number, bytes] of await this.checked(name, tablesIn)) {
+      await this.checked(`${String(number).padStart(6, '0')}.ldb`, (table) => {
+        if (table.length !== bytes) throw new StorageError(`${table.length} bytes instead of ${bytes}`)
+        checkTable(table)
+      })
+    }
+    const names = await later<string[]>((got) => this.disk.list(this.path, got))
+    for (const log of names.filter((each) => /^\d+\.log$/.test(each))) await this.checked(log, checkBatches)
+  }
+
+  private async checked<T>(name: string, check: (bytes: Uint8Array) => T): Promise<T> {
+    const path = join(this.path, name)
+    const bytes = await readSmallFile(this.disk, path)
+    if (bytes === null) throw damagedFile('it is missing', path, null)
+    try {
+      return check(bytes)
+    } catch (err) {
+      if (!(err instanceof StorageError)) throw err
+      throw damagedFile(err.message, path, err.offset)
+    }
+  }
+
   private get retiredPath(): string {
     return join(dirname(this.path), RETIRED_PREFIX + basename(this.path))
   }
@@ -75,6 +106,10 @@ export class LevelHome implements KvHome {
   private removeRetired(): Promise<void> {
     return rm(this.retiredPath, { recursive: true, force: true })
   }
+}
+
+function damagedFile(what: string, path: string, offset: number | null): StorageError {
+  return new StorageError(`damaged checkpoint: ${what}`, path, offset)
 }
 
 /** The part of the package in use: it is optional, so that its own types may not be there. */

@@ -2,11 +2,13 @@
 
 import { Random } from '../simulation/random.ts'
 import type { Base } from './bases.ts'
+import { type Checkpoint, checkpointCase } from './checkpoint.ts'
 import { damage } from './damage.ts'
 import { gunzip, gzip, recordsOf, resealLog, resealSnapshot, snappyOf } from './formats.ts'
 
-/** `epoch`: these and the other small files. `tools`: the programs for files, on damaged logs and snapshots. */
-export const KINDS = ['log', 'snapshot', 'epoch', 'config', 'tools', 'archive'] as const
+/** `epoch`: these and the other small files. `tools`: the programs for files, on damaged logs
+ * and snapshots. */
+export const KINDS = ['log', 'snapshot', 'epoch', 'config', 'tools', 'archive', 'checkpoint'] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Case {
@@ -42,8 +44,16 @@ const CONFIG_TEXT = [
   'version=100000000',
 ].join('\n')
 
-/** `archive`: the bytes of a good backup. */
-export function caseOf(kind: Kind, seed: number, bases: readonly Base[], archive: Uint8Array): Case {
+/** What cases are drawn from, and compared with. */
+export interface Material {
+  bases: readonly Base[]
+  /** The bytes of a good backup, for its kind of case. */
+  archive: Uint8Array | null
+  /** For its kind of case. */
+  checkpoint: Checkpoint | null
+}
+
+export function caseOf(kind: Kind, seed: number, { bases, archive, checkpoint }: Material): Case {
   const random = new Random(seed).fork(kind)
   switch (kind) {
     case 'log':
@@ -58,8 +68,10 @@ export function caseOf(kind: Kind, seed: number, bases: readonly Base[], archive
     }
     case 'config':
       return bytesCase(kind, 'zoo.cfg.dynamic', new TextEncoder().encode(CONFIG_TEXT), random)
+    case 'archive':
+      return archiveCase(archive!, random)
     default:
-      return archiveCase(archive, random)
+      return checkpointCase(seed, checkpoint!)
   }
 }
 

@@ -20,7 +20,8 @@ import { IDENTITY_NAME, readIdentity, sameIdentity, writeIdentity } from '../../
 import { RECOVER_DEFAULTS, type Recovered, recover } from '../../src/txnlog/recover.ts'
 import { MARK_NAME, readMark } from '../../src/txnlog/repair.ts'
 import { type Base, DATA_DIR, emptyState, FOLDER, fingerprint } from './bases.ts'
-import { type Case, EPOCH_TEXT } from './cases.ts'
+import { type Case, EPOCH_TEXT, type Material } from './cases.ts'
+import { judgeCheckpoint } from './checkpoint.ts'
 import { entryOf, isSealed, type Place, recordsOf } from './formats.ts'
 import { OverlayDisk } from './overlay.ts'
 import { judgeArchive, judgeConfig, judgeTools } from './tools.ts'
@@ -30,6 +31,8 @@ export type Outcome =
   | 'started'
   /** Without a torn end. */
   | 'shortened'
+  /** All of the history, without what was damaged. */
+  | 'started another way'
   | 'refused'
   /** Another state, and the digests said so. */
   | 'mismatch reported'
@@ -45,8 +48,7 @@ export interface Verdict {
 const DIRS = { dataDir: DATA_DIR, dataLogDir: DATA_DIR }
 const SECTOR_BYTES = 512
 
-/** `bases`: all that cases are drawn from. */
-export async function judge(each: Case, bases: readonly Base[]): Promise<Verdict> {
+export async function judge(each: Case, { bases, checkpoint }: Material): Promise<Verdict> {
   const base = bases.find(({ name }) => name === each.base) ?? bases[0]!
   try {
     switch (each.kind) {
@@ -56,6 +58,8 @@ export async function judge(each: Case, bases: readonly Base[]): Promise<Verdict
         return await judgeTools(each, base)
       case 'archive':
         return await judgeArchive(each, base)
+      case 'checkpoint':
+        return await judgeCheckpoint(each, checkpoint!)
       default:
         return await judgeFolder(each, base)
     }

@@ -1,7 +1,8 @@
 /** Many cases of one kind, one after the other. */
 
-import { type Base, makeBases } from './bases.ts'
-import { type Case, caseOf, type Kind } from './cases.ts'
+import { makeBases } from './bases.ts'
+import { type Case, caseOf, type Kind, type Material } from './cases.ts'
+import { makeCheckpoint } from './checkpoint.ts'
 import { judge, type Outcome } from './judge.ts'
 import { makeArchive } from './tools.ts'
 
@@ -37,28 +38,29 @@ const FAILURES_MAX = 10
 
 /** The case of a seed. */
 export async function caseAgain({ kind, fixtures }: RunOptions, seed: number): Promise<Case> {
-  const bases = await makeBases(fixtures)
-  return caseOf(kind, seed, bases, await archiveFor(kind, bases))
+  return caseOf(kind, seed, await makeMaterial(kind, fixtures))
 }
 
-function archiveFor(kind: Kind, bases: readonly Base[]): Promise<Uint8Array> {
-  return kind === 'archive' ? makeArchive(bases[0]!) : Promise.resolve(new Uint8Array(0))
+export async function makeMaterial(kind: Kind, fixtures: string): Promise<Material> {
+  const bases = await makeBases(fixtures)
+  const archive = kind === 'archive' ? await makeArchive(bases[0]!) : null
+  const checkpoint = kind === 'checkpoint' ? await makeCheckpoint(bases[0]!) : null
+  return { bases, archive, checkpoint }
 }
 
 /** `onCase` is told each seed before its case runs. */
 export async function run(options: RunOptions, onCase: (seed: number) => void = () => {}): Promise<RunResult> {
   const { kind, seed: first, count, limitMs } = options
-  const bases = await makeBases(options.fixtures)
-  const archive = await archiveFor(kind, bases)
+  const material = await makeMaterial(kind, options.fixtures)
   const result: RunResult = { cases: 0, counts: {}, failures: [], slowestMs: 0, mostBytes: 0 }
   const startMs = performance.now()
   for (let seed = first; seed < first + count && result.failures.length < FAILURES_MAX; seed++) {
     if (limitMs > 0 && performance.now() - startMs > limitMs) break
     onCase(seed)
-    const each = caseOf(kind, seed, bases, archive)
+    const each = caseOf(kind, seed, material)
     const caseMs = performance.now()
     const bytesBefore = process.memoryUsage().arrayBuffers
-    const { outcome, problem } = await judge(each, bases)
+    const { outcome, problem } = await judge(each, material)
     const bytes = process.memoryUsage().arrayBuffers - bytesBefore
     result.cases++
     result.counts[outcome] = (result.counts[outcome] ?? 0) + 1

@@ -29,7 +29,10 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
   { folder: 'src/jute/', except: ['generate.ts'] },
   { folder: 'src/datatree/' },
   { folder: 'src/zab/', except: ['links.ts', 'sockets.ts'] },
-  { folder: 'src/txnlog/', only: ['adler32.ts', 'logfile.ts', 'names.ts', 'snappy.ts', 'snapshot.ts'] },
+  {
+    folder: 'src/txnlog/',
+    only: ['adler32.ts', 'crc32c.ts', 'leveltables.ts', 'logfile.ts', 'names.ts', 'snappy.ts', 'snapshot.ts'],
+  },
   { folder: 'src/tools/', only: ['javaorder.ts', 'logformat.ts', 'manifest.ts', 'ustar.ts'] },
   {
     folder: 'src/server/',

@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { type Compression, snapshotName } from '../../../src/txnlog/names.ts'
 import { readSnapshot } from '../../../src/txnlog/snapfile.ts'
 import { loadNowhere } from '../../../src/txnlog/snapshot.ts'
-import { FOLDER, makeBases } from '../../fuzz/bases.ts'
+import { FOLDER } from '../../fuzz/bases.ts'
 import { parseCase } from '../../fuzz/cases.ts'
 import { judge } from '../../fuzz/judge.ts'
 import { OverlayDisk } from '../../fuzz/overlay.ts'
-import { run } from '../../fuzz/run.ts'
+import { makeMaterial, run } from '../../fuzz/run.ts'
 import { FIXTURES } from './states.ts'
 
 const LENGTH_MAX = 0x1f_fffe
@@ -55,11 +55,11 @@ describe('damaged files', () => {
   })
 
   it('D4, D5, D6: what was once found stays mended', async () => {
-    const bases = await makeBases(FIXTURES)
+    const material = await makeMaterial('log', FIXTURES)
     const names = readdirSync(CORPUS)
     expect(names.length).toBeGreaterThan(0)
     for (const name of names) {
-      const { problem } = await judge(parseCase(readFileSync(join(CORPUS, name), 'utf8')), bases)
+      const { problem } = await judge(parseCase(readFileSync(join(CORPUS, name), 'utf8')), material)
       expect([name, problem]).toEqual([name, null])
     }
   })
@@ -71,6 +71,7 @@ describe('damaged files', () => {
     ['config', 500],
     ['tools', 5],
     ['archive', 5],
+    ['checkpoint', 5],
   ] as const) {
     it(`D4, D5, D6: ${kind}: a named error or a right outcome for ${count} seeded mutations`, async () => {
       const { cases, failures } = await run({ kind, seed: 1_000_000, count, limitMs: 0, fixtures: FIXTURES })

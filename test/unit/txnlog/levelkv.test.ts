@@ -95,7 +95,7 @@ describe('a checkpoint in a LevelDB folder', () => {
           if (again.endError(found, end) !== null) errors++
           else expect(listTree(found.tree)).toEqual(wanted)
         } catch (err) {
-          expect(err).toMatchObject({ name: 'StorageError', file: damaged.path })
+          expect(err).toMatchObject({ name: 'StorageError', file: expect.stringContaining(damaged.path) })
           errors++
         } finally {
           await again.close()
