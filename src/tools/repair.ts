@@ -65,7 +65,6 @@ export async function repair(
     const begun = await readMark(disk, folders.snapDir).catch(unreadable)
     if (begun !== null) return await finish(disk, target, begun, options, terminal)
     const alone = await runsAlone(disk, target)
-    if (alone && options.keep === null) throw new UsageError(aloneText(target))
     if (!alone && options.keep !== null) throw new UsageError(MEMBER_TEXT)
     const trouble = await troubleOf(disk, target, checkpoint, options.force, terminal)
     if (trouble === null && !options.force) {
@@ -73,6 +72,7 @@ export async function repair(
       return ToolExit.ok
     }
     if (trouble !== null) terminal.out(`${trouble}\n`)
+    if (alone && options.keep === null) throw new UsageError(aloneText(target))
     const aside = await asideName(disk, folders, options.nowMs)
     if (options.keep !== null)
       return await keepLongest(disk, target, checkpoint, aside, options.keep, options, terminal)
@@ -242,10 +242,11 @@ function whoText({ serverId, servers }: Identity): string {
 const MEMBER_TEXT =
   'a member of an ensemble keeps nothing: its leader sends everything. --keep is for a server that runs alone (name its zoo.cfg if this is one)'
 
-function aloneText({ name, member }: ToolTarget): string {
+function aloneText({ name, member, configFile }: ToolTarget): string {
   const who =
     member === true
       ? 'no quorum can form without this server, so there is nobody to send it what it lacks'
       : 'a server that runs alone has nobody to send it what it lacks'
-  return `${who}: restore a backup; or keep what is left (zoowarden repair --keep longest ${name}, or --keep 0x<zxid>) and lose the rest; or name the zoo.cfg, if this is the directory of an ensemble's member`
+  const orMember = configFile === null ? "; or name the zoo.cfg, if this is the directory of an ensemble's member" : ''
+  return `${who}: restore a backup; or keep what is left (zoowarden repair --keep longest ${name}, or --keep 0x<zxid>) and lose the rest${orMember}`
 }
