@@ -10,7 +10,7 @@
  */
 
 import { StorageError } from '../jute/errors.ts'
-import type { Room } from '../txnlog/disk.ts'
+import { FULL_CODES, type Room } from '../txnlog/disk.ts'
 
 /** Between two looks. */
 const LOOK_MS = 1000
@@ -22,9 +22,6 @@ const STAY_MS = 60_000
 const RESUME_BYTES = 64 * 1024 * 1024
 /** A file system that small never has RESUME_BYTES left; a twentieth of it will do. */
 const RESUME_PARTS = 20
-
-/** What the system says where there is no room: a full file system, a quota that is used up. */
-const FULL_CODES: readonly string[] = ['ENOSPC', 'EDQUOT']
 
 /** Whether this is for want of room alone. */
 export function isFull(err: unknown): boolean {

@@ -93,6 +93,9 @@ export function laterDone(start: (done: Done) => void): Promise<void> {
   })
 }
 
+/** What the system says where there is no room: a full file system, a quota that is used up. */
+export const FULL_CODES: readonly string[] = ['ENOSPC', 'EDQUOT']
+
 /** The system's name of an error (`ENOENT`, `ENOSPC`), or '' where it has none. */
 export function errorCode(err: unknown): string {
   return err instanceof Error && 'code' in err && typeof err.code === 'string' ? err.code : ''

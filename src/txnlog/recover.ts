@@ -30,6 +30,7 @@ import {
   type DiskFile,
   errorCode,
   errorPath,
+  FULL_CODES,
   later,
   laterDone,
   removeIfThere,
@@ -122,8 +123,8 @@ export interface TornTail {
   /** The file was cut here. */
   offset: number
   bytes: number
-  /** The copy of what was cut. */
-  savedAs: string
+  /** The copy of what was cut; null where there was no room for it. */
+  savedAs: string | null
 }
 
 export interface Recovered {
@@ -567,10 +568,10 @@ class Recovery {
       const name = path.slice(path.lastIndexOf('/') + 1).replace(/^log\./, '')
       const savedAs = join(this.logDir, `${TORN_PREFIX}${name}.${tail.offset}`)
       const bytes = tail.offsetUsed - tail.offset
-      await this.copyRange(path, tail.offset, tail.offsetUsed, savedAs)
-      torn = { file: path, offset: tail.offset, bytes, savedAs }
+      const copied = await this.copyRange(path, tail.offset, tail.offsetUsed, savedAs)
+      torn = { file: path, offset: tail.offset, bytes, savedAs: copied ? savedAs : null }
       const zxid = tail.zxidLast < 0 ? 'its beginning' : `zxid 0x${zxidHex(tail.zxidLast)}`
-      const message = `${path}: ${tail.reason}; ${bytes} bytes behind ${zxid} cut, a copy is in ${savedAs}`
+      const message = `${path}: ${tail.reason}; ${bytes} bytes behind ${zxid} cut, ${copied ? `a copy is in ${savedAs}` : 'there is no room for a copy'}`
       this.report({ kind: 'tornTail', file: path, offset: tail.offset, message })
     }
     if (tail.offset <= LOG_HEADER_BYTES) {
@@ -628,7 +629,8 @@ class Recovery {
     }
   }
 
-  private async copyRange(path: string, from: number, to: number, target: string): Promise<void> {
+  /** For people to look at; false where there is no room for it, which is no reason not to start. */
+  private async copyRange(path: string, from: number, to: number, target: string): Promise<boolean> {
     const bytes = new Uint8Array(to - from)
     const file = await later<DiskFile>((got) => this.disk.open(path, 'r', got))
     try {
@@ -636,6 +638,13 @@ class Recovery {
     } finally {
       await laterDone((done) => this.disk.close(file, done))
     }
-    await writeSmallFile(this.disk, target, `${target}.tmp`, bytes)
+    try {
+      await writeSmallFile(this.disk, target, `${target}.tmp`, bytes)
+      return true
+    } catch (err) {
+      if (!FULL_CODES.includes(errorCode(err))) throw err
+      await removeIfThere(this.disk, `${target}.tmp`)
+      return false
+    }
   }
 }

@@ -90,7 +90,7 @@ describe('recovery: logs', () => {
       expect(events.map((event) => event.kind)).toEqual(['snapshotLoaded', 'tornTail'])
       expect(disk.get(at('log.1'))).toEqual(whole.subarray(0, goodBytes))
       // Zeros at the end are not worth keeping: they mean the same as nothing.
-      const saved = disk.get(tornTail!.savedAs)!
+      const saved = disk.get(tornTail!.savedAs!)!
       expect(saved).toEqual(whole.subarray(goodBytes, goodBytes + tornTail!.bytes))
       expect(whole.subarray(goodBytes + tornTail!.bytes, cut).every((byte) => byte === 0)).toBe(true)
       expect((await recoverOn(disk)).tornTail).toBe(null)
