@@ -43,6 +43,7 @@ import {
 import { CheckpointWriter } from './checkpointwriter.ts'
 import { errorCode, laterDone } from './disk.ts'
 import type { Kv, KvHome, KvOp } from './kv.ts'
+import { isDamage } from './repair.ts'
 import type {
   CheckpointHistory,
   CheckpointLoaded,
@@ -107,7 +108,7 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
     assert(state.zxidLast >= 0, 'no checkpoint of a state that is not one')
     this.running = true
     try {
-      const opened = await this.open()
+      const opened = await this.openToWrite()
       await this.tidy(opened)
       return await this.write(opened, state, whenDurable)
     } catch (err) {
@@ -116,6 +117,17 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
       throw this.failure('cannot write a checkpoint', err)
     } finally {
       this.running = false
+    }
+  }
+
+  /** A damaged database begins anew, or there would never be a checkpoint again: nobody could start from it anyway. */
+  private async openToWrite(): Promise<Opened> {
+    try {
+      return await this.open()
+    } catch (err) {
+      if (!isDamage(err)) throw err
+      await this.remove()
+      return this.open()
     }
   }
 

@@ -99,15 +99,12 @@ export async function judgeCheckpoint(each: Case, { base, files }: Checkpoint): 
     const found = fingerprint(recovered.state)
     if (!each.sealed && found !== base.states.get(base.zxidLast)) return wrong('another state, and nothing was said')
     // What it goes on with is as good: another checkpoint, and a start from that.
-    try {
-      await store.takeSnapshot(recovered.state)
-    } catch (err) {
-      if (!(err instanceof StorageError)) throw err
-    }
+    await store.takeSnapshot(recovered.state)
     await store.close()
     const second = await start(folder)
     if (second instanceof StorageError) return wrong(`the second start was refused: ${second.message}`)
     await second.store.close()
+    if (!second.recovered.fromCheckpoint) return wrong('the second start did not go by the new checkpoint')
     if (fingerprint(second.recovered.state) !== found) return wrong('the second start came to another state')
     if (each.sealed) return { outcome: 'not judged', problem: null }
     return { outcome: recovered.fromCheckpoint ? 'started' : 'started another way', problem: null }

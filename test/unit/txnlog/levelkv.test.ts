@@ -66,6 +66,23 @@ describe('a checkpoint in a LevelDB folder', () => {
     await store.close()
   })
 
+  it('D4: is begun anew by the next checkpoint where it is damaged, so that there is one again', async () => {
+    const home = newHome()
+    const store = new LevelStore(home, now)
+    await store.takeSnapshot(filled(50))
+    await store.close()
+    const table = readdirSync(home.path).find((name) => name.endsWith('.ldb'))!
+    const bytes = readFileSync(join(home.path, table))
+    bytes[20]! ^= 1
+    writeFileSync(join(home.path, table), bytes)
+    const again = new LevelStore(home, now)
+    await expect(again.find()).rejects.toThrow('a block that does not match its checksum')
+    await again.takeSnapshot(filled(60))
+    expect(await again.find()).toBe(60)
+    expect(await again.verify()).toBe(true)
+    await again.close()
+  })
+
   it('D4: damage of any byte of its tables, logs and manifest is an error that names the folder, or changes nothing', async () => {
     const home = newHome()
     const store = new LevelStore(home, now)
