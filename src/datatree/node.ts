@@ -25,6 +25,7 @@
  */
 
 import { assert } from '../jute/assert.ts'
+import { readInt } from '../jute/input.ts'
 import { copyBytes, type Output } from '../jute/output.ts'
 import { readLong, writeLong } from '../jute/zxid.ts'
 import { Blobs, NO_BLOB } from './blobs.ts'
@@ -38,7 +39,7 @@ export const ROOT: NodeId = 1
 
 export const RECORD_BYTES = 128
 export const STAT_BYTES = 68
-export const STAT_PERSISTED_BYTES = 60
+const STAT_PERSISTED_BYTES = 60
 const RECORDS_PER_PAGE = 32_768
 const PAGE_SHIFT = 15
 const PAGE_MASK = RECORDS_PER_PAGE - 1
@@ -303,6 +304,17 @@ export class NodeArena {
     to.setInt32(pos + 52, from.getInt32(at + Field.pzxid))
     to.setInt32(pos + 56, from.getInt32(at + Field.pzxid + 4))
     out.pos = pos + STAT_PERSISTED_BYTES
+  }
+
+  /** The reverse of `writeStatPersisted`, but for the owner, which is not a field alone. */
+  readStatPersisted(n: NodeId, buf: Uint8Array, from: number): void {
+    const view = this.slots.views[n >>> PAGE_SHIFT]!
+    const at = (n & PAGE_MASK) << RECORD_SHIFT
+    for (let off = 0; off < Field.cversion; off += 4) view.setInt32(at + off, readInt(buf, from + off))
+    this.setCversionPersisted(n, readInt(buf, from + 36))
+    view.setInt32(at + Field.aversion, readInt(buf, from + 40))
+    view.setInt32(at + Field.pzxid, readInt(buf, from + 52))
+    view.setInt32(at + Field.pzxid + 4, readInt(buf, from + 56))
   }
 
   /** The CRC of Java's digest, continued from dataCrc over the Stat; see crc32.ts for the order. int32. */

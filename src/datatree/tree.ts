@@ -12,13 +12,14 @@
 
 import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
+import { readInt } from '../jute/input.ts'
 import type { Output } from '../jute/output.ts'
 import { textToBytes, utf16Length } from '../jute/text.ts'
 import { AclTable, OPEN_ACL_ID, READ_ACL } from './acl.ts'
 import type { Changes } from './changes.ts'
 import { checkTree } from './check.ts'
 import { crc32 } from './crc32.ts'
-import { Field, Flag, NO_NODE, NodeArena, type NodeId, RECORD_BYTES, ROOT, STAT_PERSISTED_BYTES } from './node.ts'
+import { Field, Flag, NO_NODE, NodeArena, type NodeId, RECORD_BYTES, ROOT } from './node.ts'
 import { OwnerKind, type OwnerKindValue, ownerKind, ttlOf } from './owner.ts'
 import { Owners } from './owners.ts'
 import { hashBytes, PathIndex } from './pathindex.ts'
@@ -83,6 +84,9 @@ export class DataTree {
   private readonly utf16Sizes: boolean
   private readonly owners: Owners
   private scratch: Uint8Array
+  /** The last znode that was loaded, and its parent. */
+  private loaded: NodeId
+  private loadedParent: NodeId
 
   /** A fresh tree, as Java makes it. */
   constructor(options: TreeOptions = {}) {
@@ -102,6 +106,7 @@ export class DataTree {
     this.utf16Sizes = options.utf16Sizes ?? false
     this.owners = new Owners(this.arena)
     this.scratch = new Uint8Array(256)
+    this.loaded = this.loadedParent = NO_NODE
     this.createRoot()
     this.createReserved()
   }
@@ -120,7 +125,7 @@ export class DataTree {
 
   /** As `find`, with the path's hash state. */
   findHashed(state: number, buf: Uint8Array, off: number, end: number): NodeId {
-    if (end - off <= 1 && (end === off || buf[off] === SLASH)) return this.nodeCount === 0 ? NO_NODE : ROOT
+    if (isRoot(buf, off, end)) return this.nodeCount === 0 ? NO_NODE : ROOT
     return this.index.find(state, buf, off, end)
   }
 
@@ -388,6 +393,7 @@ export class DataTree {
     assert(arena.int(n, Field.numChildren) === 0, 'remove: has children')
     if ((flags & Flag.walked) !== 0) for (const walk of this.walks) walk.onRemove(n)
     if (this.changes !== null) this.changes.onRemove(n, (gone) => this.pathOf(gone))
+    this.loaded = this.loadedParent = NO_NODE
     if ((flags & Flag.ownerKind) !== OwnerKind.none) this.owners.remove(n)
     this.addDigest(-this.digest(n))
     this.nodeCount--
@@ -461,6 +467,7 @@ export class DataTree {
     this.owners.clear()
     this.nodeCount = this.dataBytes = 0
     this.digestHi = this.digestLo = 0
+    this.loaded = this.loadedParent = NO_NODE
   }
 
   /** `bytes`: vector<ACL>. All lists come before the nodes. Throws StorageError for an id out of range. */
@@ -484,29 +491,30 @@ export class DataTree {
     asFirstChild = true,
   ): NodeId {
     if (!this.acls.has(aclId)) this.acls.loadMissing(aclId)
-    let n = this.find(buf, pathOff, pathEnd)
-    if (n !== NO_NODE) {
-      this.replaceData(n, buf, dataOff, dataLength)
-      this.replaceAcl(n, aclId)
-      this.owners.remove(n)
-    } else if (pathOff === pathEnd) {
-      n = this.createRoot()
-      this.replaceData(n, buf, dataOff, dataLength)
-      this.replaceAcl(n, aclId)
+    let n: NodeId
+    if (isRoot(buf, pathOff, pathEnd)) {
+      n = this.nodeCount === 0 ? this.createRoot() : ROOT
+      this.reload(n, buf, dataOff, dataLength, aclId)
     } else {
-      const parent = this.parentToLoad(buf, pathOff, pathEnd)
-      n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, asFirstChild)
+      const slash = lastSlash(buf, pathOff, pathEnd)
+      const parent = this.parentToLoad(buf, pathOff, slash, pathEnd)
+      const hash = hashBytes(this.arena.int(parent, Field.pathHash), buf, slash, pathEnd)
+      n = this.index.find(hash, buf, pathOff, pathEnd)
+      if (n !== NO_NODE) this.reload(n, buf, dataOff, dataLength, aclId)
+      else n = this.insert(buf, pathOff, pathEnd, dataOff, dataLength, parent, aclId, asFirstChild, hash)
+      this.loadedParent = parent
     }
-    const stat = new DataView(buf.buffer, buf.byteOffset + statOff, STAT_PERSISTED_BYTES)
-    const arena = this.arena
-    for (let off = 0; off < Field.cversion; off += 4) arena.setInt(n, off, stat.getInt32(off))
-    arena.setCversionPersisted(n, stat.getInt32(36))
-    arena.setInt(n, Field.aversion, stat.getInt32(40))
-    this.own(n, stat.getInt32(44), stat.getInt32(48))
-    arena.setInt(n, Field.pzxid, stat.getInt32(52))
-    arena.setInt(n, Field.pzxid + 4, stat.getInt32(56))
+    this.loaded = n
+    this.arena.readStatPersisted(n, buf, statOff)
+    this.own(n, readInt(buf, statOff + 44), readInt(buf, statOff + 48))
     this.statChanged(n)
     return n
+  }
+
+  private reload(n: NodeId, buf: Uint8Array, dataOff: number, dataLength: number, aclId: number): void {
+    this.replaceData(n, buf, dataOff, dataLength)
+    this.replaceAcl(n, aclId)
+    this.owners.remove(n)
   }
 
   /** Ends a load: drops ACLs that no znode has, and adds reserved znodes that an old snapshot may lack. */
@@ -518,10 +526,15 @@ export class DataTree {
 
   // --- helpers
 
-  private parentToLoad(buf: Uint8Array, pathOff: number, pathEnd: number): NodeId {
-    let slash = pathEnd - 1
-    while (slash >= pathOff && buf[slash] !== SLASH) slash--
-    const parent = slash < pathOff || slash === pathEnd - 1 ? NO_NODE : this.find(buf, pathOff, slash)
+  /** Mostly that of the znode before it, or that znode itself; to compare its path costs less than to look it up. */
+  private parentToLoad(buf: Uint8Array, pathOff: number, slash: number, pathEnd: number): NodeId {
+    const { arena, loaded, loadedParent } = this
+    let parent = NO_NODE
+    if (slash >= pathOff && slash < pathEnd - 1) {
+      if (loadedParent !== NO_NODE && arena.isPathOf(loadedParent, buf, pathOff, slash)) parent = loadedParent
+      else if (loaded !== NO_NODE && arena.isPathOf(loaded, buf, pathOff, slash)) parent = loaded
+      else parent = this.find(buf, pathOff, slash)
+    }
     if (parent === NO_NODE) {
       const path = new TextDecoder().decode(buf.subarray(pathOff, pathEnd))
       throw new StorageError(`snapshot has no parent for ${JSON.stringify(path)}`)
@@ -566,10 +579,10 @@ export class DataTree {
     parent: NodeId,
     aclId: number,
     asFirstChild: boolean,
+    knownHash?: number,
   ): NodeId {
     const arena = this.arena
-    let nameOff = pathEnd
-    while (nameOff > pathOff && buf[nameOff - 1] !== SLASH) nameOff--
+    const nameOff = lastSlash(buf, pathOff, pathEnd) + 1
     assert(nameOff > pathOff && nameOff < pathEnd, 'create: malformed path')
     const parentFlags = arena.flags(parent)
     assert(parent !== NO_NODE && (parentFlags & Flag.free) === 0, 'create: no parent')
@@ -578,7 +591,7 @@ export class DataTree {
     if (this.changes !== null) this.changes.onCreate(n)
     arena.setData(n, buf, dataOff, dataLength)
     arena.setInt(n, Field.acl, aclId)
-    const hash = hashBytes(arena.int(parent, Field.pathHash), buf, nameOff - 1, pathEnd)
+    const hash = knownHash ?? hashBytes(arena.int(parent, Field.pathHash), buf, nameOff - 1, pathEnd)
     arena.setInt(n, Field.pathHash, hash)
     this.index.insert(hash, n)
     arena.linkChild(parent, n, asFirstChild)
@@ -644,6 +657,17 @@ export class DataTree {
     if (sum >= SPACE) this.digestHi = (this.digestHi + 1) | 0
     else if (sum < 0) this.digestHi = (this.digestHi - 1) | 0
   }
+}
+
+function isRoot(buf: Uint8Array, off: number, end: number): boolean {
+  return end - off <= 1 && (end === off || buf[off] === SLASH)
+}
+
+/** Where the last slash is; off - 1 where there is none. */
+function lastSlash(buf: Uint8Array, off: number, end: number): number {
+  let at = end - 1
+  while (at >= off && buf[at] !== SLASH) at--
+  return at
 }
 
 function isZookeeper(buf: Uint8Array, off: number, end: number): boolean {

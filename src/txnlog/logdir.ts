@@ -19,7 +19,8 @@ import { type CheckpointHistory, NO_CHECKPOINT } from './snapshotstore.ts'
 export const ENTRY_LENGTH_MAX = 2 * JUTE_MAX_BUFFER
 
 /** Read at once. A server that reads while it serves yields between two of these. */
-const CHUNK_BYTES = 1024 * 1024
+/** Some milliseconds of applying at most, between which a server answers others. */
+const CHUNK_BYTES = 256 * 1024
 
 export async function listLogs(disk: Disk, logDir: string): Promise<LogName[]> {
   return logNames(await later<string[]>((got) => disk.list(logDir, got)))

@@ -14,7 +14,8 @@ import { type Disk, type DiskFile, later, laterDone } from './disk.ts'
 import type { SnapshotName } from './names.ts'
 import { CUT_SHORT, SnapshotReader, type SnapshotSummary, type SnapshotTarget } from './snapshot.ts'
 
-const CHUNK_BYTES = 1024 * 1024
+/** Some milliseconds of parsing at most, between which a server answers others. */
+const CHUNK_BYTES = 256 * 1024
 /** gzip makes a thousand bytes of one, and all that comes of a chunk is held at once. */
 const GZIP_CHUNK_BYTES = 64 * 1024
 
