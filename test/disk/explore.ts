@@ -9,7 +9,7 @@ import type { Expected } from './history.ts'
 import { checkMember, goOnMember, recordMember } from './member.ts'
 import type { MemDisk } from './memdisk.ts'
 import { diskAfter, ENDS, type End, type Point, Recording } from './recording.ts'
-import { checkStandalone, goOnStandalone, recordStandalone } from './standalone.ts'
+import { checkStandalone, goOnStandalone, recordStandalone, type Stores } from './standalone.ts'
 
 interface Workload {
   readonly record: (recording: Recording, turns: number, random: Random) => Promise<void>
@@ -17,9 +17,26 @@ interface Workload {
   readonly goOn: (disk: MemDisk, random: Random) => Promise<void>
 }
 
+const alone = (stores: Stores): Workload => ({
+  record: (recording, turns, random) => recordStandalone(recording, turns, random, stores),
+  check: (disk, expected) => checkStandalone(disk, expected, stores),
+  goOn: (disk, random) => goOnStandalone(disk, random, stores),
+})
+
+const member = (stores: Stores): Workload => ({
+  record: (recording, turns, random) => recordMember(recording, turns, random, stores),
+  check: (disk, expected) => checkMember(disk, expected, stores),
+  goOn: (disk, random) => goOnMember(disk, random, stores),
+})
+
+/** By kind of server, and where its snapshots go. */
 const WORKLOADS = {
-  alone: { record: recordStandalone, check: checkStandalone, goOn: goOnStandalone },
-  member: { record: recordMember, check: checkMember, goOn: goOnMember },
+  alone: alone('file'),
+  member: member('file'),
+  aloneLevel: alone('level'),
+  memberLevel: member('level'),
+  aloneBoth: alone('both'),
+  memberBoth: member('both'),
 } as const satisfies Record<string, Workload>
 
 export type WorkloadName = keyof typeof WORKLOADS

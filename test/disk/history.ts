@@ -6,6 +6,7 @@
  */
 
 import type { StateMachine } from '../../src/datatree/apply.ts'
+import { NO_NODE } from '../../src/datatree/tree.ts'
 import type { Zxid } from '../../src/jute/zxid.ts'
 import type { Random } from '../simulation/random.ts'
 import { createTxn, deleteTxn, digestOf, makeState, sessionTxn, setDataTxn } from '../unit/txnlog/states.ts'
@@ -79,7 +80,11 @@ export class History {
   next(zxid: Zxid, random: Random): Uint8Array {
     this.txnCount++
     const node = `/n${random.int(12)}`
-    const kind = random.next()
+    const children = this.childCount(node)
+    // What a leader would refuse is in no log: a child without its parent, data for nobody, a delete above children.
+    let kind = random.next()
+    if (kind >= 0.5 && kind < 0.78 && children < 0) kind = 0
+    if (kind >= 0.78 && kind < 0.9 && children > 0) kind = 0.7
     let txn: Uint8Array
     // Data of several sectors, so that the middle of a record can be missing.
     if (kind < 0.5) txn = createTxn(zxid, node, 'd'.repeat(random.pick([0, 40, 300, 700, 1800])))
@@ -98,6 +103,14 @@ export class History {
   beginEpoch(zxid: Zxid): void {
     this.state.zxidLast = zxid
     this.entries.push({ zxid, digest: digestOf(this.state), txn: new Uint8Array(0) })
+  }
+
+  /** -1 where there is no such znode. */
+  private childCount(path: string): number {
+    const { tree } = this.state
+    const bytes = new TextEncoder().encode(path)
+    const n = tree.find(bytes, 0, bytes.length)
+    return n === NO_NODE ? -1 : tree.numChildren(n)
   }
 
   /** All up to `zxid` is promised. */

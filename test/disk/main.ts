@@ -1,7 +1,7 @@
 /**
  * Loses the power at every call of the disk in two fixed workloads, and starts again.
  *
- *   npm run test:crash -- [--seed N] [--turns N] [--every N] [--workload alone|member] [--point N]
+ *   npm run test:crash -- [--seed N] [--turns N] [--every N] [--workload alone,memberLevel,...] [--point N]
  *                         [--mutants | --mutant NAME]
  *
  * --mutant runs on a copy of the server with a deliberate fault, which some point must find; --mutants does so with all.
@@ -13,7 +13,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { apply, shrinkPages } from '../simulation/patches.ts'
-import type { Explored, ExploreOptions, WorkloadName } from './explore.ts'
+import { type Explored, type ExploreOptions, WORKLOAD_NAMES, type WorkloadName } from './explore.ts'
 import { STORAGE_MUTANTS } from './patches.ts'
 
 const { values } = parseArgs({
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '3' },
     turns: { type: 'string', default: '60' },
     every: { type: 'string', default: '1' },
-    workload: { type: 'string', default: 'alone,member' },
+    workload: { type: 'string', default: WORKLOAD_NAMES.join(',') },
     point: { type: 'string' },
     mutant: { type: 'string', default: '' },
     mutants: { type: 'boolean', default: false },

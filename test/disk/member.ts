@@ -12,13 +12,17 @@ import { type Loaded, MemberStorage, type MemberStorageHost } from '../../src/se
 import { Metrics } from '../../src/server/metrics.ts'
 import { makeState, Relay } from '../../src/server/parts.ts'
 import { parseProperties } from '../../src/server/properties.ts'
+import { ENTRY_LENGTH_MAX } from '../../src/txnlog/logdir.ts'
+import { CHECKPOINT_DIR, VERSION_DIR } from '../../src/txnlog/names.ts'
 import { purge } from '../../src/txnlog/purge.ts'
 import type { Epoch } from '../../src/zab/types.ts'
 import type { Random } from '../simulation/random.ts'
 import { digestOf } from '../unit/txnlog/states.ts'
+import { DiskKv } from './diskkv.ts'
 import { checkHistory, checkSpan, type Expected, History } from './history.ts'
 import { MemDisk } from './memdisk.ts'
 import type { Recording } from './recording.ts'
+import { type Stores, withStore } from './standalone.ts'
 import { some } from './survival.ts'
 
 const CONFIG_FILE = '/conf/zoo.cfg'
@@ -49,21 +53,27 @@ const LIVES: readonly Life[] = [
   { sync: 'cut', ending: 'power' },
 ]
 
-export async function recordMember(recording: Recording, turns: number, random: Random): Promise<void> {
+export async function recordMember(
+  recording: Recording,
+  turns: number,
+  random: Random,
+  stores: Stores = 'file',
+): Promise<void> {
   const history = new History()
   let disk = new MemDisk()
   disk.put(CONFIG_FILE, new TextEncoder().encode(ZOO_CFG))
   for (const [index, life] of LIVES.entries()) {
     recording.follow(disk, `life ${index + 1}`, () => history.expected())
-    await new Lifetime(disk, history, random).live(life, turns, index + 1)
+    await new Lifetime(disk, history, random, withStore(CONFIG, stores, index)).live(life, turns, index + 1)
     disk.end((call) => (life.ending === 'stopped' ? null : call.step === 'write' ? random.next() : null))
     disk = life.ending === 'power' ? disk.afterPowerLoss(some(() => random.next())) : disk.afterKill()
   }
 }
 
 /** A start finds what it has to. */
-export async function checkMember(disk: MemDisk, expected: Expected): Promise<void> {
-  const { state, zxidLast, acceptedEpoch, currentEpoch, proposals } = await load(storageOn(disk))
+export async function checkMember(disk: MemDisk, expected: Expected, stores: Stores = 'file'): Promise<void> {
+  const storage = storageOn(disk, {}, withStore(CONFIG, stores, expected.lines[0]!.low))
+  const { state, zxidLast, acceptedEpoch, currentEpoch, proposals } = await load(storage)
   checkHistory(expected, zxidLast, digestOf(state))
   checkSpan('acceptedEpoch', expected.accepted, acceptedEpoch)
   checkSpan('currentEpoch', expected.current, currentEpoch)
@@ -106,8 +116,9 @@ function filesOf(disk: MemDisk): ConfigFiles {
   return new ConfigFiles(disk, CONFIG_FILE, { serverId: 1, reconfigEnabled: true })
 }
 
-export function storageOn(disk: MemDisk, parts: Partial<MemberStorageHost> = {}): MemberStorage {
-  return new MemberStorage(CONFIG, disk, new Metrics(() => 0), {
+export function storageOn(disk: MemDisk, parts: Partial<MemberStorageHost> = {}, config = CONFIG): MemberStorage {
+  return new MemberStorage(config, disk, new Metrics(() => 0), {
+    checkpoints: new DiskKv(disk, `/data/${VERSION_DIR}/${CHECKPOINT_DIR}`),
     makeState: newState,
     durable: () => {},
     failed: (err) => {
@@ -134,13 +145,15 @@ export function load(storage: MemberStorage): Promise<Loaded> {
 }
 
 /** The server goes on from here in a new epoch, and what it then promises is kept. */
-export async function goOnMember(disk: MemDisk, random: Random): Promise<void> {
-  const before = await load(storageOn(disk.afterKill()))
+export async function goOnMember(disk: MemDisk, random: Random, stores: Stores = 'file'): Promise<void> {
+  const config = withStore(CONFIG, stores, random.int(2))
+  const before = await load(storageOn(disk.afterKill(), {}, config))
   const history = new History(before.state, before.zxidLast)
   history.accepted = { low: before.acceptedEpoch, high: before.acceptedEpoch }
   history.current = { low: before.currentEpoch, high: before.currentEpoch }
-  await new Lifetime(disk, history, random).live({ sync: 'nothing', ending: 'stopped' }, 2, 90)
-  await checkMember(disk.afterPowerLoss(some(() => random.next())), history.expected())
+  const turns = stores === 'file' ? 2 : 12
+  await new Lifetime(disk, history, random, config).live({ sync: 'nothing', ending: 'stopped' }, turns, 90)
+  await checkMember(disk.afterPowerLoss(some(() => random.next())), history.expected(), stores)
 }
 
 class Lifetime {
@@ -155,21 +168,25 @@ class Lifetime {
   /** The last transaction that was appended. */
   private logged: Zxid
   private epoch: number
+  /** Snapshots are files. */
+  private readonly files: boolean
 
-  constructor(disk: MemDisk, history: History, random: Random) {
+  constructor(disk: MemDisk, history: History, random: Random, config: Config) {
     this.disk = disk
     this.history = history
     this.random = random
     this.failures = []
-    this.storage = storageOn(disk, {
-      durable: (zxid) => history.acknowledge(zxid),
-      failed: (err) => this.failures.push(err),
+    const parts = {
+      durable: (zxid: Zxid) => history.acknowledge(zxid),
+      failed: (err: Error) => this.failures.push(err),
       random: () => random.next(),
-    })
+    }
+    this.storage = storageOn(disk, parts, config)
     this.state = history.state
     this.applied = 0
     this.logged = 0
     this.epoch = 0
+    this.files = config.snapshotStore === 'file'
   }
 
   async live({ sync, ending, role }: Life, turns: number, number: number): Promise<void> {
@@ -246,8 +263,12 @@ class Lifetime {
         this.commit()
       } while (history.acknowledged < wanted && this.failures.length === 0)
       // Beside all else, as housekeeping does it; what is removed meanwhile by others makes it give up.
-      if (turn % 9 === 0) purge(this.disk, CONFIG, CONFIG.snapRetainCount).catch(() => {})
+      if (turn % 9 === 0) this.purge().catch(() => {})
     }
+  }
+
+  private purge(): Promise<unknown> {
+    return purge(this.disk, CONFIG, CONFIG.snapRetainCount, new Set(), ENTRY_LENGTH_MAX, this.storage.purgeable)
   }
 
   private nextZxid(): Zxid {
@@ -274,10 +295,15 @@ class Lifetime {
     const [end, state] = await new Promise<[Zxid, StateMachine]>((resolve) =>
       storage.truncate(zxid, this.state, (...answer) => resolve(answer)),
     )
-    if (end !== zxid) throw new Error(`cut at ${end}, not ${zxid}`)
-    this.state = state
-    this.applied = Math.min(this.applied, zxid)
-    history.replaced()
+    if (end === zxid) {
+      this.state = state
+      this.applied = Math.min(this.applied, zxid)
+      history.replaced()
+    } else {
+      // There is but one checkpoint, and it may be newer: then the leader sends everything.
+      if (this.files) throw new Error(`cut at ${end}, not ${zxid}`)
+      await this.take()
+    }
   }
 
   /** Everything that was appended is on disk. */
@@ -291,13 +317,19 @@ class Lifetime {
    * not know.
    */
   private async install(): Promise<void> {
-    const { history, random, storage } = this
+    const { history, random } = this
     await this.drained()
     const epoch = this.epoch + 1
     await this.saveEpoch('accepted', epoch + 1)
     history.current = { low: history.current.low, high: epoch }
     history.replacing(this.applied)
     for (let counter = 1; counter <= 5; counter++) history.next(makeZxid(epoch, counter), random)
+    await this.take()
+  }
+
+  /** The leader sends the whole tree of the new history. */
+  private async take(): Promise<void> {
+    const { history, storage } = this
     const state = newState()
     for (const { txn } of history.behind(0)) if (txn.length > 0) state.apply(txn, 0, txn.length)
     state.zxidLast = history.zxidLast

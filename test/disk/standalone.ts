@@ -6,18 +6,23 @@
 import { join } from 'node:path'
 import { type Config, parseConfig } from '../../src/server/config.ts'
 import { Metrics } from '../../src/server/metrics.ts'
-import { makeState, Relay, recoverOptions, snapshotOptions } from '../../src/server/parts.ts'
+import { makeState, Relay } from '../../src/server/parts.ts'
+import { SnapshotStores } from '../../src/server/snapshotstores.ts'
 import { Storage } from '../../src/server/storage.ts'
-import { FileSnapshotStore } from '../../src/txnlog/filestore.ts'
-import { snapshotNames, VERSION_DIR } from '../../src/txnlog/names.ts'
+import { ENTRY_LENGTH_MAX } from '../../src/txnlog/logdir.ts'
+import { CHECKPOINT_DIR, snapshotNames, VERSION_DIR } from '../../src/txnlog/names.ts'
 import { purge } from '../../src/txnlog/purge.ts'
 import { type Recovered, recover } from '../../src/txnlog/recover.ts'
 import type { Random } from '../simulation/random.ts'
 import { digestOf } from '../unit/txnlog/states.ts'
+import { DiskKv } from './diskkv.ts'
 import { checkHistory, type Expected, History } from './history.ts'
 import { MemDisk } from './memdisk.ts'
 import type { Recording } from './recording.ts'
 import { some } from './survival.ts'
+
+/** Where snapshots go: files, a checkpoint, or one and the other in turn, from start to start. */
+export type Stores = 'file' | 'level' | 'both'
 
 const DATA_DIR = '/data'
 const FOLDER = join(DATA_DIR, VERSION_DIR)
@@ -27,6 +32,11 @@ const CONFIG: Config = {
 }
 
 type Ending = 'stopped' | 'killed' | 'power' | 'a sync fails' | 'full'
+
+export function withStore(config: Config, stores: Stores, turn: number): Config {
+  const snapshotStore = stores === 'both' ? (turn % 2 === 0 ? 'level' : 'file') : stores
+  return { ...config, snapshotStore }
+}
 
 /** The ways in which lives end, and what happens to the newest snapshots in the middle of one. */
 const LIVES: readonly { readonly ending: Ending; readonly rots: boolean }[] = [
@@ -39,51 +49,81 @@ const LIVES: readonly { readonly ending: Ending; readonly rots: boolean }[] = [
   { ending: 'power', rots: false },
 ]
 
-export async function recordStandalone(recording: Recording, turns: number, random: Random): Promise<void> {
+export async function recordStandalone(
+  recording: Recording,
+  turns: number,
+  random: Random,
+  stores: Stores = 'file',
+): Promise<void> {
   const history = new History()
   let disk = new MemDisk()
   for (const [index, { ending, rots }] of LIVES.entries()) {
     recording.follow(disk, `life ${index + 1}`, () => history.expected())
-    await liveAlone(disk, history, { turns, ending, rots }, random)
+    await liveAlone(
+      disk,
+      history,
+      { turns, ending, rots: rots && stores === 'file' },
+      random,
+      withStore(CONFIG, stores, index),
+    )
     disk.end((call) => (ending === 'stopped' ? null : call.step === 'write' ? random.next() : null))
     disk = ending === 'power' ? disk.afterPowerLoss(some(() => random.next())) : disk.afterKill()
   }
 }
 
 /** One process: a start that finds what it has to, and some work. */
-export async function liveAlone(disk: MemDisk, history: History, plan: Plan, random: Random): Promise<void> {
-  const recovered = await start(disk)
+export async function liveAlone(
+  disk: MemDisk,
+  history: History,
+  plan: Plan,
+  random: Random,
+  config = CONFIG,
+): Promise<void> {
+  const started = await start(disk, config)
+  const { recovered } = started
   checkHistory(history.expected(), recovered.zxidLast, digestOf(recovered.state))
   history.recovered(recovered.zxidLast)
-  await serve(disk, recovered, history, plan, random)
+  await serve(disk, started, history, plan, random)
 }
 
 /** A start finds what it has to. */
-export async function checkStandalone(disk: MemDisk, expected: Expected): Promise<void> {
-  const { zxidLast, state } = await start(disk)
+export async function checkStandalone(disk: MemDisk, expected: Expected, stores: Stores = 'file'): Promise<void> {
+  const { recovered } = await start(disk, withStore(CONFIG, stores, expected.lines[0]!.low))
+  const { zxidLast, state } = recovered
   checkHistory(expected, zxidLast, digestOf(state))
 }
 
 /** The server goes on from here, and what it then acknowledges is kept. */
-export async function goOnStandalone(disk: MemDisk, random: Random): Promise<void> {
-  const before = await start(disk.afterKill())
+export async function goOnStandalone(disk: MemDisk, random: Random, stores: Stores = 'file'): Promise<void> {
+  const config = withStore(CONFIG, stores, random.int(2))
+  const { recovered: before } = await start(disk.afterKill(), config)
   const history = new History(before.state, before.zxidLast)
-  await serve(disk, await start(disk), history, { turns: 2, ending: 'stopped', rots: false }, random)
-  await checkStandalone(disk.afterPowerLoss(some(() => random.next())), history.expected())
+  const plan: Plan = { turns: stores === 'file' ? 2 : 12, ending: 'stopped', rots: false }
+  await serve(disk, await start(disk, config), history, plan, random)
+  await checkStandalone(disk.afterPowerLoss(some(() => random.next())), history.expected(), stores)
 }
 
 /** The start of a server that runs alone. */
-export function start(disk: MemDisk): Promise<Recovered> {
+export async function start(disk: MemDisk, config = CONFIG): Promise<Started> {
+  const stores = new SnapshotStores(config, disk, FOLDER, new DiskKv(disk, join(FOLDER, CHECKPOINT_DIR)))
   const relay = new Relay(() => {
     throw new Error('digest mismatch')
   })
-  return recover(
+  const recovered = await recover(
     disk,
-    CONFIG,
-    () => makeState(CONFIG, relay, 1),
-    recoverOptions(CONFIG),
+    config,
+    () => makeState(config, relay, 1),
+    stores.recoverOptions,
     () => {},
   )
+  await stores.settle(recovered, () => {})
+  return { recovered, stores, config }
+}
+
+interface Started {
+  readonly recovered: Recovered
+  readonly stores: SnapshotStores
+  readonly config: Config
 }
 
 export interface Plan {
@@ -94,14 +134,13 @@ export interface Plan {
 
 async function serve(
   disk: MemDisk,
-  { state, txnsReplayed }: Recovered,
+  { recovered: { state, txnsReplayed }, stores, config }: Started,
   history: History,
   { turns, ending, rots }: Plan,
   random: Random,
 ): Promise<void> {
   const failures: Error[] = []
-  const store = new FileSnapshotStore(disk, FOLDER, snapshotOptions(CONFIG))
-  const storage = new Storage(disk, FOLDER, store, state, txnsReplayed, CONFIG, new Metrics(() => 0), {
+  const storage = new Storage(disk, FOLDER, stores.store, state, txnsReplayed, config, new Metrics(() => 0), {
     deliver: (zxid, buf, off, end) => {
       state.apply(buf, off, end)
       history.acknowledge(zxid)
@@ -126,7 +165,7 @@ async function serve(
     else await until(disk, () => true)
     if (turn % 9 === 0) {
       if (rotten < 0 && rot(disk)) rotten = turn
-      await purge(disk, CONFIG, CONFIG.snapRetainCount)
+      await purge(disk, CONFIG, CONFIG.snapRetainCount, new Set(), ENTRY_LENGTH_MAX, stores.purgeable)
     }
     if (turn === turns - 3) breakDown(disk, ending)
   }

@@ -25,7 +25,8 @@ describe('crashes', () => {
       disk = random.chance(0.5) ? disk.afterKill() : disk.afterPowerLoss(some(() => random.next()))
     }
     expect(lives).toBeGreaterThan(10)
-    const { zxidLast, state, txnsReplayed } = await start(disk)
+    const { recovered } = await start(disk)
+    const { zxidLast, state, txnsReplayed } = recovered
     checkHistory(history.expected(), zxidLast, digestOf(state))
     expect(txnsReplayed).toBeLessThan(60)
     expect(disk.steps).toBeLessThan(120)
