@@ -225,17 +225,6 @@ const ORDER: readonly Mutant[] = [
     ],
   },
   {
-    name: 'new-quorum',
-    what: 'C15 a reconfiguration commits with a quorum of the new members alone',
-    patches: [
-      {
-        file: 'src/zab/leader.js',
-        find: 'this.rules.push({ from: zxid, quorums: this.quorums(), later: null });',
-        replace: 'this.rules.push({ from: zxid, quorums: [this.host.lastSeen], later: null });',
-      },
-    ],
-  },
-  {
     name: 'deposed-answers',
     what: 'I4 a leader goes on answering syncs although it hears of no quorum',
     patches: [
