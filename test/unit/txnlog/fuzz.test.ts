@@ -6,7 +6,7 @@ import { type Compression, snapshotName } from '../../../src/txnlog/names.ts'
 import { readSnapshot } from '../../../src/txnlog/snapfile.ts'
 import { loadNowhere } from '../../../src/txnlog/snapshot.ts'
 import { FOLDER } from '../../fuzz/bases.ts'
-import { parseCase } from '../../fuzz/cases.ts'
+import { type Kind, type Material, parseCase } from '../../fuzz/cases.ts'
 import { judge } from '../../fuzz/judge.ts'
 import { OverlayDisk } from '../../fuzz/overlay.ts'
 import { makeMaterial, run } from '../../fuzz/run.ts'
@@ -55,11 +55,14 @@ describe('damaged files', () => {
   })
 
   it('D4, D5, D6: what was once found stays mended', async () => {
-    const material = await makeMaterial('log', FIXTURES)
     const names = readdirSync(CORPUS)
     expect(names.length).toBeGreaterThan(0)
+    const materials = new Map<Kind, Material>()
     for (const name of names) {
-      const { problem } = await judge(parseCase(readFileSync(join(CORPUS, name), 'utf8')), material)
+      const each = parseCase(readFileSync(join(CORPUS, name), 'utf8'))
+      const material = materials.get(each.kind) ?? (await makeMaterial(each.kind, FIXTURES))
+      materials.set(each.kind, material)
+      const { problem } = await judge(each, material)
       expect([name, problem]).toEqual([name, null])
     }
   })
