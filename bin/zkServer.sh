@@ -210,6 +210,11 @@ status() {
     mode="$(grep Mode <<< "$answer")"
   fi
   if [ -z "$mode" ]; then
+    reason="$(grep '^Reason: ' <<< "$answer")"
+    if [ -n "$reason" ]; then
+      echo "It is running, but serves nobody. $reason"
+      exit 1
+    fi
     echo "Error contacting service. It is probably not running."
     exit 1
   fi

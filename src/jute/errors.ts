@@ -1,4 +1,4 @@
-/** Failures of storage. Any of these stops the server: it never guesses what a damaged or failing disk meant. */
+/** Failures of storage. Any of these ends what the server is doing: it never guesses what a damaged or failing disk meant. */
 
 export class StorageError extends Error {
   override name = 'StorageError'

@@ -3,7 +3,8 @@
  *
  * All that changes files runs through one chain, one thing after the other: a truncation first waits for what was
  * appended, a snapshot from the leader for one of our own that is under way. Answers come as callbacks, never before
- * the call returns. Any failure of log or epoch file is final (`failed`): the server stops, nothing is retried.
+ * the call returns. Any failure of log or epoch file is final (`failed`): nothing is retried, and
+ * whoever goes on recovers afresh.
  * Java: FileTxnSnapLog, SyncRequestProcessor, ZKDatabase.truncateLog, QuorumPeer.setCurrentEpoch.
  */
 

@@ -1,6 +1,7 @@
 /** zkServer.sh: verbs, messages, files and exit codes of Apache's script, against the installed package. */
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ask, type Ended, freePort, type InstalledPackage, installPackage, run } from './package.ts'
@@ -196,6 +197,22 @@ describe('zkServer.sh', () => {
         /Unable to find either secure or unsecure client port in any configs\. Terminating\.\n$/,
       ),
     })
+  })
+
+  test('D1: status says why a server that runs serves nobody', async () => {
+    const { conf, dir, zkServer } = await site('idle')
+    const idle = createServer((socket) => {
+      const why = 'This ZooKeeper instance is not currently serving requests\nReason: no room on the disk\n'
+      socket.once('data', () => socket.end(why))
+    })
+    await new Promise<void>((resolve) => idle.listen(0, '127.0.0.1', resolve))
+    const { port } = idle.address() as AddressInfo
+    writeFileSync(join(conf, 'zoo.cfg'), `dataDir=${dir}\nclientPort=${port}\nclientPortAddress=127.0.0.1\n`)
+    expect(await zkServer(['--config', conf, 'status'])).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/\nIt is running, but serves nobody\. Reason: no room on the disk\n$/),
+    })
+    idle.close()
   })
 
   test('E1 three members on one machine, from the example; when the leader is killed another one leads', async () => {
