@@ -422,7 +422,7 @@ const SESSIONS: readonly Mutant[] = [
       {
         file: 'src/txnlog/recover.js',
         find: 'state.tree.finishLoad();',
-        replace: 'state.tree.finishLoad(); state.keeps = snapshot.zxid > 0;',
+        replace: 'state.tree.finishLoad(); state.keeps = zxid > 0;',
       },
       {
         file: 'src/datatree/apply.js',
