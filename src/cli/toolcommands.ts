@@ -12,6 +12,7 @@ import { chopLog, dumpLog, parseZxid, recoverLog } from '../tools/logtool.ts'
 import { adopt, repair } from '../tools/repair.ts'
 import { restore } from '../tools/restore.ts'
 import { compareSnapshots } from '../tools/snapshotcompare.ts'
+import { exportSnapshot } from '../tools/snapshotexport.ts'
 import { showSnapshot, snapshotJson, snapshotSummary } from '../tools/snapshotshow.ts'
 import { type Terminal, ToolExit, UsageError } from '../tools/terminal.ts'
 import { nodeDisk } from '../txnlog/disk.ts'
@@ -51,7 +52,7 @@ export function withToolCommands<T>(parser: Argv<T>, env: Environment, ended: (e
         )
         .demandCommand(1, 'log dump, log recover or log chop?'),
     )
-    .command('snapshot <command>', 'Print or compare snapshots', (command) =>
+    .command('snapshot <command>', 'Print, compare or export snapshots', (command) =>
       command
         .command(
           'show <file>',
@@ -96,7 +97,25 @@ export function withToolCommands<T>(parser: Argv<T>, env: Environment, ended: (e
           ({ file, path, depth }) =>
             run((terminal) => snapshotSummary(disk, file, path, depth, toolLengthMax(env), terminal)),
         )
-        .demandCommand(1, 'snapshot show, json, compare or summary?'),
+        .command(
+          'export <place> <out>',
+          "Write the checkpoint of snapshot.store=level as a snapshot in Java's format",
+          (sub) =>
+            sub
+              .positional('place', PLACE)
+              .positional('out', { type: 'string', demandOption: true, describe: 'a folder, or a new file' })
+              .option('log-dir', LOG_DIR)
+              .option('log', { type: 'boolean', default: false, describe: 'with all of the log behind it' })
+              .example('$0 snapshot export conf/zoo.cfg /tmp', 'writes /tmp/snapshot.<zxid>; the server may run'),
+          ({ place, out, logDir, log }) =>
+            run(async (terminal) => {
+              const done = await exportSnapshot(disk, toolTarget(place, logDir, env), out, { log }, terminal)
+              const { path, zxid, znodeCount, digest } = done
+              terminal.out(`${path}: zxid 0x${zxidHex(zxid)}, ${znodeCount} znodes, digest ${digest}\n`)
+              return ToolExit.ok
+            }),
+        )
+        .demandCommand(1, 'snapshot show, json, compare, summary or export?'),
     )
     .command(
       'cleanup <dirs..>',

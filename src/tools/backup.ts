@@ -16,7 +16,7 @@ import { type Disk, type DiskFile, errorCode, later, laterDone } from '../txnlog
 import { readEpoch } from '../txnlog/epochs.ts'
 import { listLogs, scanLog } from '../txnlog/logdir.ts'
 import { RECORD_OVERHEAD_BYTES } from '../txnlog/logfile.ts'
-import { firstLogFor, type SnapshotName, snapshotNames } from '../txnlog/names.ts'
+import { CHECKPOINT_DIR, firstLogFor, type SnapshotName, snapshotNames } from '../txnlog/names.ts'
 import { type Recovered, recover } from '../txnlog/recover.ts'
 import { readSnapshot } from '../txnlog/snapfile.ts'
 import { loadNowhere } from '../txnlog/snapshot.ts'
@@ -118,6 +118,11 @@ async function pinFiles(disk: Disk, target: ToolTarget, pinned: PinnedDisk): Pro
   const logDir = logDirOf(target)
   const names = await later<string[]>((got) => disk.list(snapDir, got))
   const snapshots = snapshotNames(names).slice(0, SNAPSHOTS_MAX)
+  if (snapshots.length === 0 && names.includes(CHECKPOINT_DIR)) {
+    const mend = `zoowarden snapshot export ${target.name} ${snapDir}`
+    const text = `there is a checkpoint, and no snapshot to put into an archive; this makes one: ${mend}`
+    throw new StorageError(text, join(snapDir, CHECKPOINT_DIR))
+  }
   for (const { name } of snapshots) await pinned.pin(join(snapDir, name))
   const logs = await listLogs(disk, logDir)
   const oldest = snapshots.at(-1)?.zxid ?? 0

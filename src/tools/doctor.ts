@@ -24,6 +24,7 @@ import { folderHolders } from '../txnlog/lock.ts'
 import { logNames, PARTIAL_PREFIX, snapshotNames, TORN_PREFIX, zxidOfName } from '../txnlog/names.ts'
 import { type RecoverEvent, type Recovered, recover } from '../txnlog/recover.ts'
 import { ASIDE_PREFIX } from '../txnlog/repair.ts'
+import { withCheckpoint } from './checkpointcopy.ts'
 import { examineLogs, examineSnapshots, type LogReport, type SnapshotReport } from './doctorfiles.ts'
 import { mendDigest, mendEpoch, mendIdentity, mendRefusal, mendSnapshot } from './doctormends.ts'
 import { DryDisk } from './drydisk.ts'
@@ -94,7 +95,9 @@ export async function diagnose(disk: Disk, target: ToolTarget, terminal: Termina
   const dry = new DryDisk(disk)
   const identity = await examineIdentity(disk, target, findings)
   const member = target.member ?? (await hasEpochs(disk, target))
-  const recovered = await tryStart(dry, { ...target, member }, live, findings, terminal)
+  const recovered = await withCheckpoint(disk, target, (checkpoint) =>
+    tryStart(dry, { ...target, member, recover: { ...target.recover, checkpoint } }, live, findings, terminal),
+  )
   fileFindings(logs, snapshots, live, findings)
   const epochs = await examineEpochs(disk, dry, target, recovered, findings)
   for (const folder of present) strangers(await later<string[]>((got) => disk.list(folder, got)), folder, findings)
