@@ -71,7 +71,7 @@ export class SnapshotStores {
       return // Recovery has said so; it may yet be wanted for a look.
     }
     await checkpoint.remove()
-    info(`snapshot.store=file: the checkpoint ${checkpoint.path} was turned into a snapshot file and removed`)
+    info(`snapshot.store=file: a snapshot file has all that was in ${checkpoint.path}, which was removed`)
   }
 
   /** Nothing is open afterwards; what comes next opens it again. */

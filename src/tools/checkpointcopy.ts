@@ -45,7 +45,20 @@ export async function withCheckpoint<T>(
 
 /** Errors name what the operator knows. */
 function named(home: LevelHome, path: string): KvHome {
-  return { path, exists: () => home.exists(), open: () => home.open(), remove: () => home.remove() }
+  return {
+    path,
+    exists: () => home.exists(),
+    open: async () => {
+      try {
+        return await home.open()
+      } catch (err) {
+        if (!(err instanceof StorageError) || err.file === null) throw err
+        const what = err.message.slice(0, err.message.lastIndexOf(` (${err.file}`))
+        throw new StorageError(what, err.file.replace(home.path, path), err.offset, err.cause)
+      }
+    },
+    remove: () => home.remove(),
+  }
 }
 
 async function copyWhole(from: string, to: string, store: LevelStore): Promise<void> {
