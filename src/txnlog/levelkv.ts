@@ -117,10 +117,16 @@ interface LevelDatabase {
   open(): Promise<void>
   get(key: Uint8Array): Promise<Uint8Array | undefined>
   iterator(options: { gte: Uint8Array; lt: Uint8Array; fillCache: boolean; highWaterMarkBytes: number }): LevelIterator
-  batch(ops: readonly KvOp[], options: { sync: boolean }): Promise<void>
+  batch(): LevelBatch
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>
   clear(options: { gte: Uint8Array; lt: Uint8Array }): Promise<void>
   close(): Promise<void>
+}
+
+interface LevelBatch {
+  put(key: Uint8Array, value: Uint8Array): unknown
+  del(key: Uint8Array): unknown
+  write(options: { sync: boolean }): Promise<void>
 }
 
 interface LevelIterator {
@@ -168,7 +174,13 @@ class LevelKv implements Kv {
   }
 
   async batch(ops: readonly KvOp[], durable: boolean): Promise<void> {
-    await this.db.batch(ops, { sync: durable })
+    // One by one: handed over as a list they cost twenty times as much of the loop's time.
+    const batch = this.db.batch()
+    for (const op of ops) {
+      if (op.type === 'put') batch.put(op.key, op.value)
+      else batch.del(op.key)
+    }
+    await batch.write({ sync: durable })
     if (durable) await this.syncFolder()
   }
 
