@@ -212,10 +212,15 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
     state.sessions.clear()
     const loader = new Loader(state, this.acls, this.path)
     const reader = kv.read(generationFrom(meta.generation), generationTo(meta.generation))
+    // While some entries are put in place, the next are read.
+    let ahead = reader.next()
     try {
       for (let bytes = 0; ; ) {
-        const entries = await reader.next()
+        const entries = await ahead
         if (entries.length === 0) break
+        ahead = reader.next()
+        // Whoever awaits it gets the error; until then it is not unhandled.
+        ahead.catch(() => {})
         for (const [key, value] of entries) {
           loader.onEntry(key, value)
           bytes += key.length + value.length
@@ -230,6 +235,7 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
     } catch (err) {
       throw this.failure('cannot read the checkpoint', err)
     } finally {
+      await ahead.catch(() => {})
       await reader.close()
     }
   }
