@@ -14,8 +14,12 @@
  *   D1   steps aside for want of room                     E10  a transaction behind the last counter but a few
  *   D2   ends because a call of the disk failed           E13  starts with nothing, and may not vote
  *   T1   a leader goes on after a stop                    T2   another one does
+ *   T5   a container or a TTL node is removed
  */
 
+import { OpCode } from '../../src/jute/codes.ts'
+import { Input } from '../../src/jute/input.ts'
+import { readTxnHeader } from '../../src/jute/records.ts'
 import { counterOf } from '../../src/jute/zxid.ts'
 import { PARTIAL_PREFIX } from '../../src/txnlog/names.ts'
 import type { Role } from '../../src/zab/types.ts'
@@ -75,8 +79,10 @@ export class Coverage {
     if (zxidLast < 0) this.saw('E13')
   }
 
-  appended(zxid: number): void {
+  appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
     if (counterOf(zxid) >= COUNTER_NEAR) this.saw('E10')
+    const { type } = readTxnHeader(new Input(bytes))
+    if (type === OpCode.deleteContainer && this.of(machine).role === 'leading') this.saw('T5')
   }
 
   heard(machine: Machine, packet: DataView): void {

@@ -35,8 +35,11 @@ const KINDS = {
   slowLink: { weight: 5, ids: ['N4'] },
   wallJump: { weight: 3, ids: ['T3'] },
   lateName: { weight: 3, ids: ['N8'] },
-  /** Where reconfiguration is on: a member begins to vote, or ends to. */
+  /** Where reconfiguration is on: a member begins to vote, or ends to; leaves; comes, with nothing; listens elsewhere. */
   reconfig: { weight: 8, ids: [] },
+  remove: { weight: 6, ids: [] },
+  join: { weight: 5, ids: [] },
+  otherPorts: { weight: 4, ids: [] },
   moveClients: { weight: 5, ids: ['S1', 'N6'] },
   /** All of them at once. */
   storm: { weight: 3, ids: ['S5'] },
@@ -52,6 +55,10 @@ export type FaultKind = keyof typeof KINDS
 const SECOND_US = 1_000_000
 /** Watches that one client asks for at once. */
 const MANY = 150
+const RECONFIGURATIONS: readonly FaultKind[] = ['reconfig', 'remove', 'join', 'otherPorts']
+const MEMBERS_MAX = 7
+const VOTERS_MIN = 2
+const PORT_SHIFT = 10
 
 export class Faults {
   private readonly world: World
@@ -60,6 +67,8 @@ export class Faults {
   /** Those of this run, with their weights. */
   private readonly weights: Partial<Record<FaultKind, number>>
   private readonly rogue: Rogue
+  /** The one whose ports are not the first ones any more. */
+  private moved: number | null
   private over: boolean
 
   constructor(world: World, random: Random, endUs: number, only: readonly FaultKind[] | null = null) {
@@ -70,11 +79,12 @@ export class Faults {
     for (const kind of Object.keys(KINDS) as FaultKind[]) {
       // Swarm testing: each run leaves out some kinds, so that the others come closer to each other.
       const taken = only !== null ? only.includes(kind) : random.chance(0.6)
-      if (kind === 'reconfig' && !world.options.reconfigEnabled) continue
+      if (RECONFIGURATIONS.includes(kind) && !world.options.reconfigEnabled) continue
       if (taken) this.weights[kind] = KINDS[kind].weight
     }
     if (Object.keys(this.weights).length === 0) this.weights.kill = 1
     this.rogue = new Rogue(random.fork('rogue'))
+    this.moved = null
     this.over = false
   }
 
@@ -114,6 +124,7 @@ export class Faults {
       soundDisk(machine)
       if (machine.process !== null) machine.process.network.spoil = null
       machine.start()
+      this.enlist(machine)
     }
     for (const client of world.clients) client.resume()
     world.observer.leadership.look()
@@ -254,9 +265,21 @@ export class Faults {
       }
       case 'reconfig': {
         const { sid } = this.anyone()
-        const voter = world.observer.quorum?.isVoter(sid) !== true
-        if (world.clients.length === 0) return
-        random.pick(world.clients).ask({ op: 'reconfig', joining: world.serverLine(sid, voter), leaving: null })
+        this.reconfigure(sid, world.observer.quorum?.isVoter(sid) !== true)
+        return
+      }
+      case 'remove':
+        this.remove(random.chance(0.3) ? this.leader() : this.anyone())
+        return
+      case 'join':
+        this.join()
+        return
+      case 'otherPorts': {
+        // One at a time: who misses that all others have moved has to be told by its operator.
+        const { sid } = this.anyone()
+        if (this.moved !== null && this.moved !== sid) return
+        this.moved = sid
+        this.reconfigure(sid, random.chance(0.7))
         return
       }
       case 'moveClients':
@@ -282,6 +305,44 @@ export class Faults {
         this.spoilWire()
         return
     }
+  }
+
+  private reconfigure(sid: number, voter: boolean): void {
+    const { world } = this
+    const shift = this.moved === sid ? PORT_SHIFT : 0
+    this.askReconfig(world.serverLine(sid, voter, shift), null)
+  }
+
+  private askReconfig(joining: string | null, leaving: string | null): void {
+    const { clients } = this.world
+    if (clients.length > 0) this.random.pick(clients).ask({ op: 'reconfig', joining, leaving })
+  }
+
+  /** It leaves, and after a while its operator lets it begin anew, at times to be taken in again. */
+  private remove(machine: Machine): void {
+    const { quorum } = this.world.observer
+    if (quorum === null || (quorum.isVoter(machine.sid) && quorum.voters.length <= VOTERS_MIN)) return
+    this.askReconfig(null, `${machine.sid}`)
+    this.later(this.draw(0.3, 3), () => {
+      this.enlist(machine)
+      if (this.random.chance(0.5)) this.later(this.draw(0.2, 2), () => this.reconfigure(machine.sid, true))
+    })
+  }
+
+  /** Where it is no member any more. */
+  private enlist(machine: Machine): void {
+    const { world } = this
+    if (world.observer.quorum?.isMember(machine.sid) === false) world.enlist(machine)
+  }
+
+  private join(): void {
+    const { random, world } = this
+    // A history that begins near the end of an epoch cannot be told from a lost one by a checker.
+    if (world.machines.size >= MEMBERS_MAX || world.model.base !== 0 || world.observer.quorum === null) return
+    const sid = world.machines.size + 1
+    const machine = world.addMachine(sid, world.joinerLines(sid))
+    machine.start()
+    this.later(this.draw(0.2, 2), () => this.reconfigure(sid, random.chance(0.7)))
   }
 
   /** One of the next things that the leader says to one of its learners is said wrongly. */

@@ -67,7 +67,7 @@ export class Judge implements Observer {
   }
 
   appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
-    this.coverage.appended(zxid)
+    this.coverage.appended(machine, zxid, bytes)
     this.history.appended(machine.sid, zxid, bytes)
     this.sessions.proposed(machine.sid, bytes)
   }

@@ -105,12 +105,18 @@ export class Machine {
       this.disk.put(`${folder}/${name}`, new TextEncoder().encode(`${epochOf(zxid)}`))
     }
     this.around.stir()
-    await new FileSnapshotStore(port, folder, SNAPSHOT_DEFAULTS).takeSnapshot(state)
+    // All at once: nothing else is there that would let its slices follow one another.
+    const checkpoint = new FileSnapshotStore(port, folder, SNAPSHOT_DEFAULTS).begin(state)
+    let complete = false
+    while (!complete) complete = checkpoint.step(4096)
+    await checkpoint.write()
+    await checkpoint.finish()
   }
 
   /** It has started once, and then accepted an epoch that was never begun. Before its first start here. */
   async promise(epoch: number): Promise<void> {
     if (!this.disk.names('/data/version-2').some((name) => name.startsWith('snapshot.'))) await this.age(0)
+    else this.around.stir()
     const path = '/data/version-2/acceptedEpoch'
     const before = this.disk.get(path)
     const accepted = before === null ? 0 : Number(new TextDecoder().decode(before))
@@ -297,6 +303,7 @@ export class Process implements Party, MemberHost {
     const member = new Member(config, this, new Metrics(() => this.random()))
     this.member = member
     observe(owner, member, this.around.observer)
+    this.listenAt(config.quorum.membership.members.find(({ id }) => id === owner.sid)?.addresses[0])
     this.network.start(member)
     await member.start(await this.files.readLastSeen())
     if (this.gone || this.member !== member) return
@@ -316,6 +323,10 @@ export class Process implements Party, MemberHost {
     await member?.stop()
     this.network.stop()
     this.network = this.makeNetwork()
+  }
+
+  private listenAt(own: { quorumPort: number; electionPort: number } | undefined): void {
+    if (own !== undefined) this.network.setOwnPorts({ learner: own.quorumPort, election: own.electionPort })
   }
 
   private parse(): Config {
@@ -485,9 +496,19 @@ export class Process implements Party, MemberHost {
   }
 
   config(quorum: Quorum, committed: boolean, done: () => void = () => {}): void {
+    const { sid } = this.owner
     this.around.observer.configured(this.owner, quorum, committed)
+    // As memberlife.ts: our own ports follow what is in force.
+    if (committed && quorum.isMember(sid)) {
+      const [learner, election] = [quorum.quorumAddresses(sid)[0]!, quorum.electionAddresses(sid)[0]!]
+      this.listenAt({ quorumPort: portOf(learner), electionPort: portOf(election) })
+    }
     const saved = committed ? this.files!.activate(quorum.text) : this.files!.saveLastSeen(quorum.text)
     saved.catch((err: unknown) => this.log('warn', { err }, 'cannot write the configuration files')).then(done)
     this.around.stir()
   }
+}
+
+function portOf(address: string): number {
+  return Number(address.slice(address.lastIndexOf(':') + 1))
 }

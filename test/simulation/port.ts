@@ -39,6 +39,9 @@ export class MemberPort implements Network {
   private readonly want: () => void
   private readonly tell: (text: string) => void
   private readonly links: Map<LinkId, Link>
+  /** Where this member listens; a reconfiguration may change it. */
+  private readonly ports: Record<LinkKind, number>
+  private readonly wanted: Record<LinkKind, boolean>
   private dirty: Link[]
   private lastId: LinkId
   private stopped: boolean
@@ -51,6 +54,8 @@ export class MemberPort implements Network {
     this.want = want
     this.tell = tell
     this.links = new Map()
+    this.ports = { election: PORTS.election, learner: PORTS.learner, observer: PORTS.observer }
+    this.wanted = { election: false, learner: false, observer: false }
     this.dirty = []
     this.lastId = 0
     this.stopped = false
@@ -58,24 +63,38 @@ export class MemberPort implements Network {
 
   start(sink: NetworkSink): void {
     this.sink = sink
-    this.open('election')
+    this.setWanted('election', true)
+  }
+
+  /** A port that stays the same is not touched, and links stay whatever becomes of ports. */
+  setOwnPorts(ports: Partial<Record<LinkKind, number>>): void {
+    for (const kind of ['election', 'learner', 'observer'] as const) {
+      const port = ports[kind] ?? this.ports[kind]
+      if (port === this.ports[kind]) continue
+      const open = this.wanted[kind]
+      this.setWanted(kind, false)
+      this.ports[kind] = port
+      this.setWanted(kind, open)
+    }
   }
 
   stop(): void {
     this.stopped = true
-    this.fabric.unlisten(this.party, PORTS.election)
-    this.listen('learner', false)
-    this.listen('observer', false)
+    for (const kind of ['election', 'learner', 'observer'] as const) this.setWanted(kind, false)
     for (const id of [...this.links.keys()]) this.close(id, 'the server stops')
   }
 
   listen(kind: Exclude<LinkKind, 'election'>, on: boolean): void {
-    if (on) this.open(kind)
-    else this.fabric.unlisten(this.party, PORTS[kind])
+    this.setWanted(kind, on)
   }
 
-  private open(kind: LinkKind): void {
-    this.fabric.listen(this.party, PORTS[kind], (stream) => {
+  private setWanted(kind: LinkKind, on: boolean): void {
+    this.wanted[kind] = on
+    if (!on) {
+      this.fabric.unlisten(this.party, this.ports[kind])
+      return
+    }
+    this.fabric.listen(this.party, this.ports[kind], (stream) => {
       const link = this.add(stream, kind)
       this.tell(`link ${link.id} from ${stream.other!.machine} (${kind})`)
       this.sink!.onAccept(link.id, kind)

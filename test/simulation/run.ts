@@ -63,6 +63,7 @@ export async function runSeed(
       'fastleader.maxNotificationInterval=2000',
       `snapshotSizeFactor=${random.pick([-1, 0, 0.33])}`,
       `digest.enabled=true`,
+      'extendedTypesEnabled=true',
       ...(random.chance(0.1) ? ['forceSnapshotSync=true'] : []),
       ...(random.chance(0.2) ? ['readonlymode.enabled=true'] : []),
     ].join('\n'),
@@ -111,7 +112,7 @@ async function nearRollover(world: World, random: Random): Promise<void> {
   world.model.base = zxid
   let left = world.machines.size
   for (const machine of world.machines.values()) void machine.age(zxid).then(() => left--)
-  await world.run(SECOND_US, () => left === 0)
+  await reach(world, 1, 'its files are not there', () => left === 0)
 }
 
 /**
@@ -126,7 +127,7 @@ async function promise(world: World, random: Random): Promise<void> {
     left++
     void machine.promise(random.between(2, 6)).then(() => left--)
   }
-  await world.run(SECOND_US, () => left === 0)
+  await reach(world, 1, 'its promise is not there', () => left === 0)
 }
 
 /** I10, and the agreement of all members. */

@@ -13,7 +13,8 @@
  *   elect [3]         waits for an established leader      follow 1 2      waits for these to be established
  *   fail 1            waits for this member to end by itself       aside 1     ... to step aside
  *   client a [at 1] [timeout MS]     move a [to 2]     leave a (without a word)     close a
- *   write /a [x] [by a] | ephemeral | sequential | delete /a | multi /a /b | read /a | exists /a | children /a | watch /a
+ *   write /a [x] [by a] | ephemeral | sequential | container | ttl /a MS | delete /a | multi /a /b
+ *   read /a | exists /a | children /a | watch /a
  *   begin ...         the same without waiting for the answer, which `answers` prints later
  *   sync [by a]       reconfig add N [observer] | remove N [by a]
  *   run MS            settle: all that run are established, have delivered the same, and agree with the checkers
@@ -406,6 +407,8 @@ class Stage {
         return { op: 'create', path, data, flags: CreateMode.persistent }
       case 'container':
         return { op: 'create', path, data, flags: CreateMode.container }
+      case 'ttl':
+        return { op: 'create', path, data, flags: CreateMode.persistentWithTTL, ttlMs: Number(value) }
       case 'set':
         return { op: 'setData', path, data, version: words[3] === undefined ? -1 : Number(words[3]) }
       case 'ephemeral':

@@ -9,7 +9,8 @@ const OPEN_ACL: records.ACL[] = [{ perms: 31, id: { scheme: 'world', id: 'anyone
 
 /** One change, alone or in a multi. */
 export type Write =
-  | { op: 'create'; path: string; data: Uint8Array | null; flags: number }
+  /** `ttlMs` where the flags ask for one. */
+  | { op: 'create'; path: string; data: Uint8Array | null; flags: number; ttlMs?: number }
   | { op: 'delete'; path: string; version: number }
   | { op: 'setData'; path: string; data: Uint8Array | null; version: number }
   | { op: 'check'; path: string; version: number }
@@ -71,11 +72,7 @@ export function encodeRequest(xid: number, operation: Operation): Uint8Array {
   const out = new Output(128)
   out.int(0)
   out.int(xid)
-  out.int(
-    operation.op === 'create' && operation.flags === CreateMode.container
-      ? OpCode.createContainer
-      : OP_CODES[operation.op],
-  )
+  out.int(operation.op === 'create' ? createType(operation.flags, OpCode.create2) : OP_CODES[operation.op])
   writeBody(out, operation)
   return closed(out)
 }
@@ -143,15 +140,22 @@ function writeBody(out: Output, operation: Operation): void {
 }
 
 function multiType(write: Write): number {
-  if (write.op !== 'create') return OP_CODES[write.op]
-  return write.flags === CreateMode.container ? OpCode.createContainer : OpCode.create
+  return write.op === 'create' ? createType(write.flags, OpCode.create) : OP_CODES[write.op]
+}
+
+function createType(flags: number, plain: number): number {
+  if (flags === CreateMode.container) return OpCode.createContainer
+  return flags === CreateMode.persistentWithTTL ? OpCode.createTTL : plain
 }
 
 function writeWrite(out: Output, write: Write): void {
   switch (write.op) {
-    case 'create':
-      records.writeCreateRequest(out, { path: write.path, data: write.data, acl: OPEN_ACL, flags: write.flags })
+    case 'create': {
+      const { path, data, flags, ttlMs } = write
+      if (ttlMs === undefined) records.writeCreateRequest(out, { path, data, acl: OPEN_ACL, flags })
+      else records.writeCreateTTLRequest(out, { path, data, acl: OPEN_ACL, flags, ttl: ttlMs })
       return
+    }
     case 'delete':
     case 'check':
       records.writeDeleteRequest(out, write)

@@ -98,6 +98,8 @@ export class Workload {
       sync: 4,
       addWatch: 1,
       container: 2,
+      below: 2,
+      ttl: 3,
     })
     const register = random.pick(REGISTERS)
     switch (kind) {
@@ -140,6 +142,14 @@ export class Workload {
         return { op: 'addWatch', path: random.pick([FOLDER, register]), recursive: random.chance(0.5) }
       case 'container':
         return { op: 'create', path: `/c${random.int(2)}`, data: null, flags: CreateMode.container }
+      case 'below': {
+        // In a container, or in a znode with a TTL: neither goes while it has children.
+        const path = `${random.pick(['/c0', '/c1', '/t0', '/t1'])}/x`
+        if (random.chance(0.5)) return { op: 'delete', path, version: -1 }
+        return { op: 'create', path, data: null, flags: CreateMode.persistent }
+      }
+      case 'ttl':
+        return this.ttl(random)
     }
   }
 
@@ -150,9 +160,14 @@ export class Workload {
     return names.length === 0 ? null : `${FOLDER}/${random.pick(names)}`
   }
 
+  private ttl(random: Random): Write {
+    const flags = CreateMode.persistentWithTTL
+    return { op: 'create', path: `/t${random.int(2)}`, data: this.value(), flags, ttlMs: random.between(1, 400) }
+  }
+
   private multi(random: Random): Write[] {
     const data = this.value()
-    switch (random.int(3)) {
+    switch (random.int(4)) {
       case 0:
         // Both, or neither.
         return PAIR.map((path) => ({ op: 'setData', path, data, version: -1 }))
@@ -164,6 +179,8 @@ export class Workload {
           { op: 'create', path: `${FOLDER}/m`, data, flags: CreateMode.persistentSequential },
         ]
       }
+      case 2:
+        return [{ op: 'setData', path: PAIR[0]!, data, version: -1 }, this.ttl(random)]
       default: {
         const first = random.int(3)
         return [

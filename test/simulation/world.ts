@@ -13,7 +13,7 @@ import { bump, Counts } from './counts.ts'
 import { Fabric } from './fabric.ts'
 import { Failure, law } from './failure.ts'
 import { Judge } from './judge.ts'
-import { Machine, type Surroundings } from './machine.ts'
+import { CONFIG_FILE, Machine, type Surroundings } from './machine.ts'
 import type { Model } from './model.ts'
 import { PORTS } from './port.ts'
 import { Random } from './random.ts'
@@ -94,9 +94,26 @@ export class World implements Surroundings, ClientWorld {
     for (const sid of sids) this.addMachine(sid, membership)
   }
 
-  serverLine(sid: number, voter: boolean): string {
+  /** `shift` is added to the ports for other members. */
+  serverLine(sid: number, voter: boolean, shift = 0): string {
     const client = this.options.reconfigEnabled ? `;${PORTS.client}` : ''
-    return `server.${sid}=s${sid}:${PORTS.learner}:${PORTS.election}:${voter ? 'participant' : 'observer'}${client}`
+    const ports = `${PORTS.learner + shift}:${PORTS.election + shift}`
+    return `server.${sid}=s${sid}:${ports}:${voter ? 'participant' : 'observer'}${client}`
+  }
+
+  /** What an operator gives a server that is to join: the members there are, and itself, without a vote. */
+  joinerLines(sid: number): string {
+    const own = `server.${sid}=`
+    const lines = this.observer.quorum!.text.split('\n')
+    const others = lines.filter((line) => line.startsWith('server.') && !line.startsWith(own))
+    return [...others, this.serverLine(sid, false)].join('\n')
+  }
+
+  /** Begins anew, on the disk it has, from the list of a server that is to join. */
+  enlist(machine: Machine): void {
+    machine.kill()
+    machine.disk.put(CONFIG_FILE, new TextEncoder().encode(this.zooCfg(this.joinerLines(machine.sid))))
+    machine.start()
   }
 
   zooCfg(membership: string): string {

@@ -17,6 +17,8 @@ export interface Sight {
 const WRITES: ReadonlySet<number> = new Set([
   OpCode.create,
   OpCode.create2,
+  OpCode.createContainer,
+  OpCode.createTTL,
   OpCode.delete,
   OpCode.setData,
   OpCode.multi,

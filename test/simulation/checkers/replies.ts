@@ -34,6 +34,8 @@ const NOT_OF_TREE: readonly number[] = [
   Err.notReadOnly,
 ]
 
+const CREATES_WITH_STAT: readonly number[] = [OpCode.create2, OpCode.createContainer, OpCode.createTTL]
+
 export function checkReply(who: string, model: Model, asked: Asked, reply: Reply): void {
   const { operation } = asked
   const place = (): string => `${who} ${describe(operation)} at ${zxidHex(reply.zxid)}`
@@ -196,8 +198,7 @@ function multiErrors(input: Input): number[] {
     if (header.type === OpCode.error) err = records.readErrorResponse(input).err
     else if (header.type === OpCode.setData) records.readSetDataResponse(input)
     else if (header.type === OpCode.create) records.readCreateResponse(input)
-    else if (header.type === OpCode.create2 || header.type === OpCode.createContainer)
-      records.readCreate2Response(input)
+    else if (CREATES_WITH_STAT.includes(header.type)) records.readCreate2Response(input)
     errs.push(err)
   }
   return errs
