@@ -4,6 +4,7 @@
  */
 
 import { Output } from '../../src/jute/output.ts'
+import { counterOf } from '../../src/jute/zxid.ts'
 import { makePacket, Packet, readPacket } from '../../src/zab/packets.ts'
 import type { Party, Stream } from './fabric.ts'
 import type { Machine } from './machine.ts'
@@ -115,22 +116,25 @@ const LIVE: readonly number[] = [Packet.proposal, Packet.commit, Packet.inform, 
 /**
  * What a leader that forgets or stammers would send in place of these packets; null where that cannot be done with
  * them. Only a proposal may be left out: its COMMIT, which follows, shows it. The last COMMIT would be missed by nobody.
+ * Nor is the first proposal of an epoch held back: learners let an epoch begin anywhere (see `follows` in commitlog.ts).
  */
 export function spoil(bytes: Uint8Array, random: Random): Spoilt | null {
   const packets: { type: number; bytes: Uint8Array }[] = []
+  let begins = false
   const packet = makePacket()
   for (let at = 0; at < bytes.length; ) {
     const next = readPacket(bytes, at, bytes.length, packet, bytes.length)
     if (next === -1 || !LIVE.includes(packet.type)) return null
     packets.push({ type: packet.type, bytes: bytes.subarray(at, next) })
+    if (packet.type !== Packet.ping && counterOf(packet.zxid) === 1) begins = true
     at = next
   }
   const proposal = packets.findIndex(({ type }) => type === Packet.proposal)
   const works = packets.filter(({ type }) => type !== Packet.ping)
   if (works.length === 0) return null
   const ways: Spoilt['how'][] = ['twice']
-  if (proposal >= 0) ways.push('left out')
-  if (works.length > 1) ways.push('out of order')
+  if (proposal >= 0 && !begins) ways.push('left out')
+  if (works.length > 1 && !begins) ways.push('out of order')
   const how = random.pick(ways)
   if (how === 'twice') packets.push(...works)
   else if (how === 'left out') packets.splice(proposal, 1)
