@@ -21,8 +21,9 @@ import type { KvOp } from './kv.ts'
 const PAGE_SHIFT = 15
 
 export interface CheckpointBatch {
-  /** Borrowed until the next step. */
-  ops: KvOp[]
+  /** To be read once, before the next step: made as they are read, since a million small objects at a time tire the GC. */
+  ops: Iterable<KvOp>
+  opCount: number
   /** The last zxid that may be in it. */
   zxidEnd: Zxid
   bytes: number
@@ -46,6 +47,8 @@ export class CheckpointWriter {
   /** Three numbers an operation: where key, value and the end lie in `out`; a value at -1 is a removal. */
   private readonly marks: number[]
   private readonly chain: NodeId[]
+  /** What is held was taken as a batch. */
+  private handedOver: boolean
   private readonly idEnd: NodeId
   private removedAt: number
   private sessionAt: number
@@ -64,6 +67,7 @@ export class CheckpointWriter {
     this.out = new Output(64 * 1024)
     this.marks = []
     this.chain = []
+    this.handedOver = false
     this.idEnd = state.tree.arena.slots.views.length << PAGE_SHIFT
     this.removedAt = 0
     this.sessionAt = 0
@@ -82,6 +86,7 @@ export class CheckpointWriter {
 
   /** Encodes some `count` elements. True when all is encoded. */
   step(count: number): boolean {
+    if (this.handedOver) this.begin()
     for (let i = 0; i < count; i++) {
       if (this.removedAt < this.taken.removed.length) {
         this.writeRemoved(this.taken.removed[this.removedAt++]!)
@@ -104,21 +109,29 @@ export class CheckpointWriter {
 
   /** The batch so far. `withEnd`: it says how far the log must reach, as each one must that others can see. */
   take(withEnd: boolean): CheckpointBatch {
-    const { out, marks } = this
     this.end = endOf(this.state)
-    const ops: KvOp[] = []
+    const opCount = this.opsHeld
+    const ops = this.ops(withEnd && opCount > 0 ? this.end : null)
+    this.handedOver = true
+    return { ops, opCount, zxidEnd: this.end.zxid, bytes: this.out.pos }
+  }
+
+  private *ops(end: CheckpointEnd | null): Generator<KvOp> {
+    const { out, marks } = this
     for (let i = 0; i < marks.length; i += 3) {
       const keyOff = marks[i]!
       const valueOff = marks[i + 1]!
-      const end = marks[i + 2]!
-      if (valueOff < 0) ops.push({ type: 'del', key: out.buf.subarray(keyOff, end) })
-      else ops.push({ type: 'put', key: out.buf.subarray(keyOff, valueOff), value: out.buf.subarray(valueOff, end) })
+      const opEnd = marks[i + 2]!
+      if (valueOff < 0) yield { type: 'del', key: out.buf.subarray(keyOff, opEnd) }
+      else yield { type: 'put', key: out.buf.subarray(keyOff, valueOff), value: out.buf.subarray(valueOff, opEnd) }
     }
-    const bytes = out.pos
-    out.clear()
-    marks.length = 0
-    if (withEnd && ops.length > 0) ops.push({ type: 'put', ...endEntry(this.generation, this.end) })
-    return { ops, zxidEnd: this.end.zxid, bytes }
+    if (end !== null) yield { type: 'put', ...endEntry(this.generation, end) }
+  }
+
+  private begin(): void {
+    this.handedOver = false
+    this.out.clear()
+    this.marks.length = 0
   }
 
   private writeRemoved(path: Uint8Array): void {

@@ -14,8 +14,8 @@ export interface Kv {
   get(key: Uint8Array): Promise<Uint8Array | null>
   /** Keys at or above `from` and below `to`, as they are now. */
   read(from: Uint8Array, to: Uint8Array): KvReader
-  /** Bytes are borrowed until it is done. `durable`: this batch is then, though earlier ones need not be. */
-  batch(ops: readonly KvOp[], durable: boolean): Promise<void>
+  /** Read once, at once; bytes are borrowed until it is done. `durable`: this batch is then, though earlier ones need not be. */
+  batch(ops: Iterable<KvOp>, durable: boolean): Promise<void>
   /** All batches so far are durable when it is done. */
   flush(): Promise<void>
   /** Removes all keys at or above `from` and below `to`. */

@@ -150,7 +150,7 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
         complete = this.gather(writer)
         const batch = writer.take(!whole)
         bytes += batch.bytes
-        if (batch.ops.length > 0) {
+        if (batch.opCount > 0) {
           if (!whole) await durable(batch.zxidEnd)
           await kv.batch(batch.ops, false)
         }

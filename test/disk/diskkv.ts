@@ -78,7 +78,7 @@ class OpenKv implements Kv {
     }
   }
 
-  async batch(ops: readonly KvOp[], durable: boolean): Promise<void> {
+  async batch(ops: Iterable<KvOp>, durable: boolean): Promise<void> {
     const record = recordOf(ops)
     await laterDone((done) => this.disk.write(this.file, this.end, [record], done))
     this.end += record.length
@@ -105,7 +105,7 @@ class OpenKv implements Kv {
 }
 
 /** length 4 | CRC-32 4 | then per operation: value's length + 1, or 0 for a removal, 4 | key's length 4 | key | value. */
-function recordOf(ops: readonly KvOp[]): Uint8Array {
+function recordOf(ops: Iterable<KvOp>): Uint8Array {
   const parts: Uint8Array[] = []
   for (const op of ops) {
     const value = op.type === 'put' ? op.value : null

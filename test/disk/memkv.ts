@@ -96,7 +96,7 @@ export class MemKv implements KvHome {
       get: (key) => Promise.resolve(this.live!.get(text(key))?.slice() ?? null),
       read: (from, to) => this.makeReader(text(from), text(to)),
       batch: async (ops, durable) => {
-        const copied = ops.map((op) => ({ key: text(op.key), value: valueIn(op) }))
+        const copied = Array.from(ops, (op) => ({ key: text(op.key), value: valueIn(op) }))
         await this.beforeCall('batch')
         this.write({ durable, ops: copied })
         for (const { key, value } of copied) this.bytesWritten += key.length + (value?.length ?? 0)
