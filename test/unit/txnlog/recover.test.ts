@@ -14,6 +14,7 @@ import { logFileOf } from './entries.ts'
 import {
   createTxn,
   DIRS,
+  deleteTxn,
   digestOf,
   fixtureTree,
   listTree,
@@ -386,6 +387,54 @@ describe('recovery: snapshots', () => {
     expect(listTree(recovered.state.tree).length).toBeGreaterThan(fixtureTree('plain').length)
     expect(digestOf(recovered.state)).toBe(digestOf(state))
   })
+
+  for (const { what, before, during, after } of [
+    {
+      what: 'one that two znodes had goes with neither of them',
+      before: [],
+      during: ['a1 has X', 'a2 has X', 'a1 goes'],
+      after: ['a2 has X'],
+    },
+    {
+      what: 'none is taken for one that has the number of another',
+      before: ['a0 has X', 'a0 goes'],
+      during: ['a1 has Y', 'a2 has Z', 'a3 has Y'],
+      after: ['a1 has Y', 'a2 has Z', 'a3 has Y'],
+    },
+  ]) {
+    it(`D8 ZOOKEEPER-4689: of ACLs that came while the snapshot was written, ${what}`, async () => {
+      const disk = new MemDisk()
+      putFixture(disk, 'plain')
+      const { state } = await recoverOn(disk)
+      const first = state.zxidLast + 1
+      const written: Uint8Array[] = []
+      const happen = (text: string): void => {
+        const [name, does, acl] = text.split(' ')
+        const zxid = first + written.length
+        const path = `/plain/${name}`
+        const txn = does === 'goes' ? deleteTxn(zxid, path) : createTxn(zxid, path, '', 0, ['digest', acl!])
+        state.apply(txn, 0, txn.length)
+        written.push(txn)
+      }
+      before.forEach(happen)
+      const checkpoint = new FileSnapshotStore(disk, VERSION_2, SNAPSHOT_DEFAULTS).begin(state)
+      // The table of ACLs is written in the first step, the znodes below /plain are not.
+      expect(checkpoint.step(1)).toBe(false)
+      during.forEach(happen)
+      while (!checkpoint.step(64));
+      await checkpoint.write()
+      await checkpoint.finish()
+      disk.put(at(`log.${first.toString(16)}`), logFileOf(written))
+      const recovered = await recoverOn(disk)
+      expect(recovered).toMatchObject({ snapshotZxid: first - 1 + before.length, mismatches: [] })
+      expect(listTree(recovered.state.tree)).toEqual(listTree(state.tree))
+      const acls = listTree(recovered.state.tree).flatMap((line) => {
+        const found = /^\/plain\/(a\d)\t.*\t31 digest (.);$/.exec(line)
+        return found === null ? [] : [`${found[1]} has ${found[2]}`]
+      })
+      expect(acls.sort()).toEqual(after)
+    })
+  }
 
   it('D1: no room for a snapshot leaves the older ones, nothing half, and the next try works', async () => {
     const disk = await withSnapshots()

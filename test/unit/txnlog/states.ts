@@ -109,7 +109,13 @@ export function digestOf(state: StateMachine): string {
  * A create (type 1) as it lies in the log, without a digest. The parent's new cversion is the zxid: any number that
  * grows will do, and as in real logs it is there, so that replay over a fuzzy snapshot does not count twice.
  */
-export function createTxn(zxid: number, path: string, data = `at ${zxid}`, ephemeralOwnerLo = 0): Uint8Array {
+export function createTxn(
+  zxid: number,
+  path: string,
+  data = `at ${zxid}`,
+  ephemeralOwnerLo = 0,
+  [scheme, id]: readonly [string, string] = ['world', 'anyone'],
+): Uint8Array {
   const out = new Output(256)
   out.words(0x0100_0000, ephemeralOwnerLo)
   out.int(1)
@@ -120,8 +126,8 @@ export function createTxn(zxid: number, path: string, data = `at ${zxid}`, ephem
   out.buffer(new TextEncoder().encode(data))
   out.int(1)
   out.int(31)
-  out.string('world')
-  out.string('anyone')
+  out.string(scheme)
+  out.string(id)
   out.bool(ephemeralOwnerLo !== 0)
   out.int(zxid)
   return out.copy()
