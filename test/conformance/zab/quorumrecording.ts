@@ -12,6 +12,7 @@
  */
 
 import { readFileSync } from 'node:fs'
+import { PACKET_NAMES } from '../../unit/zab/packetnames.ts'
 
 export type Event =
   | { readonly word: 'start' | 'kill' | 'wipe'; readonly sid: number }
@@ -28,28 +29,6 @@ export interface Said {
   readonly bytes: Buffer
 }
 
-const NAMES = [
-  '',
-  'REQUEST',
-  'PROPOSAL',
-  'ACK',
-  'COMMIT',
-  'PING',
-  'REVALIDATE',
-  'SYNC',
-  'INFORM',
-  'COMMITANDACTIVATE',
-  'NEWLEADER',
-  'FOLLOWERINFO',
-  'UPTODATE',
-  'DIFF',
-  'TRUNC',
-  'SNAP',
-  'OBSERVERINFO',
-  'LEADERINFO',
-  'ACKEPOCH',
-  'INFORMANDACTIVATE',
-]
 const SIGNATURE = Buffer.from('\0\0\0\x0aBenWasHere')
 
 /** One direction of a connection. */
@@ -93,7 +72,7 @@ function readPacket(bytes: Buffer): Said {
     if (at > bytes.length) throw new RangeError('not all there')
     return length < 0 ? null : bytes.subarray(at - length, at)
   }
-  const name = NAMES[bytes.readInt32BE(0)]
+  const name = PACKET_NAMES[bytes.readInt32BE(0)]
   if (name === undefined || name === '') throw new Error(`packet ${bytes.readInt32BE(0)}`)
   at = 12
   const data = buffer()

@@ -24,29 +24,7 @@ import type {
 } from '../../../src/zab/types.ts'
 import { ZAB_DEFAULTS } from '../../../src/zab/types.ts'
 import { configText, parse, proposalBytes } from './cluster.ts'
-
-const NAMES = [
-  '',
-  'REQUEST',
-  'PROPOSAL',
-  'ACK',
-  'COMMIT',
-  'PING',
-  'REVALIDATE',
-  'SYNC',
-  'INFORM',
-  'COMMITANDACTIVATE',
-  'NEWLEADER',
-  'FOLLOWERINFO',
-  'UPTODATE',
-  'DIFF',
-  'TRUNC',
-  'SNAP',
-  'OBSERVERINFO',
-  'LEADERINFO',
-  'ACKEPOCH',
-  'INFORMANDACTIVATE',
-]
+import { PACKET_NAMES } from './packetnames.ts'
 
 export const TICK = 1000
 export const EPOCH = 2 ** 32
@@ -56,7 +34,7 @@ export function packet(name: string, zxid: Zxid, data: string | Uint8Array | nul
   const bytes = typeof data === 'string' ? unhex(data) : data
   const out = new Uint8Array(20 + (bytes?.length ?? 0))
   const view = new DataView(out.buffer)
-  view.setInt32(0, NAMES.indexOf(name))
+  view.setInt32(0, PACKET_NAMES.indexOf(name))
   view.setBigInt64(4, BigInt(zxid))
   view.setInt32(12, bytes === null ? -1 : bytes.length)
   if (bytes !== null) out.set(bytes, 16)
@@ -73,7 +51,7 @@ export function packetTexts(bytes: Uint8Array): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const found: string[] = []
   for (let at = 0; at < bytes.length; ) {
-    const name = NAMES[view.getInt32(at)]!
+    const name = PACKET_NAMES[view.getInt32(at)]!
     const zxid = view.getBigInt64(at + 4)
     const length = view.getInt32(at + 12)
     const data = bytes.subarray(at + 16, at + 16 + Math.max(length, 0))
