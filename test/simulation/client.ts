@@ -86,6 +86,8 @@ export class Client implements Party {
   heardUs: number
   private readonly backlog: (() => void)[]
   private stream: Stream | null
+  /** The connection before, and where it was. */
+  private past: { stream: Stream; server: string } | null
   private xid: number
   private timer: Happening | null
   private attempt: number
@@ -108,6 +110,7 @@ export class Client implements Party {
     this.heardUs = 0
     this.backlog = []
     this.stream = null
+    this.past = null
     this.xid = 0
     this.timer = null
     this.attempt = 0
@@ -220,6 +223,7 @@ export class Client implements Party {
     this.stream = null
     if (stream !== null) {
       this.world.story.tell(this.machine, `leaves ${this.server}: ${why}`)
+      this.past = { stream, server: this.server! }
       stream.close()
     }
     const broken = this.outstanding.splice(0)
@@ -275,6 +279,9 @@ export class Client implements Party {
     } else {
       law(this.session.id === id, 'S2', () => `${this.machine} asked for ${this.session!.id} and was given ${id}`)
       story.tell(this.machine, `goes on with ${id} at ${this.server}`)
+      if (this.past!.server !== this.server) bump(this.world.counts.ids, 'S1')
+      // Its end of the connection before has not heard that we left.
+      if (this.past!.stream.other?.closed === false) bump(this.world.counts.ids, 'N6')
     }
     this.state = 'open'
     this.heartbeat()

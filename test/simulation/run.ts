@@ -10,6 +10,7 @@ import type { Client } from './client.ts'
 import { bump, type Counts } from './counts.ts'
 import { Failure } from './failure.ts'
 import { type FaultKind, Faults } from './faults.ts'
+import { PORTS } from './port.ts'
 import { Random } from './random.ts'
 import { Workload } from './workload.ts'
 import { World } from './world.ts'
@@ -66,6 +67,7 @@ export async function runSeed(
       'extendedTypesEnabled=true',
       ...(random.chance(0.1) ? ['forceSnapshotSync=true'] : []),
       ...(random.chance(0.2) ? ['readonlymode.enabled=true'] : []),
+      ...(random.chance(0.3) ? [`observerMasterPort=${PORTS.observer}`] : []),
     ].join('\n'),
     reconfigEnabled: random.chance(0.2),
     keepStory: options.keepStory,
