@@ -34,7 +34,7 @@ const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
   E11: ['unit/server/member.test.ts'],
   E12: ['simulation/scenarios/damage.txt', 'unit/txnlog/identity.test.ts'],
   E14: ['simulation/scenarios/zookeeper.txt', 'unit/server/roles.test.ts'],
-  N9: ['unit/zab/links.test.ts'],
+  N9: ['conformance/badinput/costly.test.ts', 'unit/zab/links.test.ts'],
   S3: ['simulation/scenarios/sessions.txt', 'unit/server/sessions.test.ts'],
   S7: ['conformance/badinput/costly.test.ts'],
   S8: ['conformance/badinput/costly.test.ts', 'unit/server/pipeline.test.ts'],

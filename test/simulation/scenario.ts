@@ -16,7 +16,7 @@
  *   write /a [x] [by a] | ephemeral | sequential | container | ttl /a MS | delete /a | multi /a /b
  *   read /a | exists /a | children /a | watch /a
  *   begin ...         the same without waiting for the answer, which `answers` prints later
- *   sync [by a]       reconfig add N [observer] | remove N [by a]
+ *   sync [by a]       reconfig add N [observer] [at other ports] | remove N [by a]
  *   run MS            settle: all that run are established, have delivered the same, and agree with the checkers
  *   show roles|log|tree|epochs|syncs|sessions|files 1
  *
@@ -436,7 +436,8 @@ class Stage {
         return { op: 'closeSession' }
       case 'reconfig': {
         if (words[1] === 'remove') return { op: 'reconfig', joining: null, leaving: words[2]! }
-        const joining = this.world.serverLine(Number(words[2]), words[3] !== 'observer')
+        const shift = words.includes('ports') ? 10 : 0
+        const joining = this.world.serverLine(Number(words[2]), words[3] !== 'observer', shift)
         return { op: 'reconfig', joining, leaving: null }
       }
       default:

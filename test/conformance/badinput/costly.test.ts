@@ -94,7 +94,7 @@ test('S7: a multiRead whose answers together are gigabytes is refused', async ()
   expect(err).not.toBe(0)
 })
 
-test('S8: replies that are asked for and not read are not piled up', async () => {
+test('N9, S8: replies that are asked for and not read are not piled up', async () => {
   session.deafen()
   for (let i = 0; i < 2000; i++) session.write(getBig)
   // Two gigabytes are wanted; others have their turn meanwhile.
@@ -104,7 +104,7 @@ test('S8: replies that are asked for and not read are not piled up', async () =>
   }
 })
 
-test('S8: events that are not read are not piled up', async () => {
+test('N9, S8: events that are not read are not piled up', async () => {
   const path = `/${'long'.repeat(50_000)}`
   const create = (out: Parameters<NonNullable<Parameters<typeof request>[2]>>[0]): void =>
     writeCreateRequest(out, { path, data: null, acl: OPEN, flags: 0 })
