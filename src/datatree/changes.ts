@@ -16,11 +16,10 @@
  */
 
 import { Id64Map } from '../jute/id64.ts'
-import { NO_NODE, type NodeId } from './node.ts'
+import { NO_NODE, type NodeId, PAGE_SHIFT } from './node.ts'
 
 /** Words of 32 ids in a page; a page of ids is a page of records. */
-const PAGE_WORDS = 1024
-const PAGE_SHIFT = 15
+const PAGE_WORDS = 2 ** PAGE_SHIFT / 32
 const WORD_SHIFT = 5
 
 /** Bytes of removed paths, each with what it costs to keep it. */

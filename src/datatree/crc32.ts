@@ -8,13 +8,16 @@
 
 const WORD = 0x1_0000_0000
 
-/** Table k, at k * 256: the effect of a byte that is followed by k zero bytes. Never written after this. */
-const TABLES = makeTables()
+/** IEEE 802.3, reflected. Never written after this. */
+const TABLES = crcTables(0xedb8_8320)
 
 /** Continues `state` (0 at the start) over the bytes; the result is the CRC so far, uint32. */
 export function crc32(state: number, buf: Uint8Array, off: number, end: number): number {
-  const t = TABLES
-  let c = ~state
+  return ~crcOver(TABLES, ~state, buf, off, end) >>> 0
+}
+
+/** Continues an inverted state over the bytes, with the tables of any reflected polynomial. */
+export function crcOver(t: Int32Array, c: number, buf: Uint8Array, off: number, end: number): number {
   while (end - off >= 8) {
     c ^= buf[off]! | (buf[off + 1]! << 8) | (buf[off + 2]! << 16) | (buf[off + 3]! << 24)
     c =
@@ -29,7 +32,7 @@ export function crc32(state: number, buf: Uint8Array, off: number, end: number):
     off += 8
   }
   while (off < end) c = t[(c ^ buf[off++]!) & 255]! ^ (c >>> 8)
-  return ~c >>> 0
+  return c
 }
 
 /**
@@ -87,11 +90,12 @@ export function oneWord(c: number, word: number): number {
   )
 }
 
-function makeTables(): Int32Array {
+/** Table k, at k * 256: the effect of a byte that is followed by k zero bytes. */
+export function crcTables(polynomial: number): Int32Array {
   const t = new Int32Array(2048)
   for (let byte = 0; byte < 256; byte++) {
     let c = byte
-    for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1
+    for (let bit = 0; bit < 8; bit++) c = c & 1 ? (c >>> 1) ^ polynomial : c >>> 1
     t[byte] = c
   }
   for (let i = 256; i < 2048; i++) {

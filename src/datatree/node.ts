@@ -41,7 +41,8 @@ export const RECORD_BYTES = 128
 export const STAT_BYTES = 68
 const STAT_PERSISTED_BYTES = 60
 const RECORDS_PER_PAGE = 32_768
-const PAGE_SHIFT = 15
+/** From an id to its page of records; the rest of the id is the place in it. */
+export const PAGE_SHIFT = 15
 const PAGE_MASK = RECORDS_PER_PAGE - 1
 const RECORD_SHIFT = 7
 
@@ -139,6 +140,10 @@ export class NodeArena {
   setCversionPersisted(n: NodeId, cversion: number): void {
     this.setInt(n, Field.cversion, cversion * 2 - this.int(n, Field.numChildren))
     this.setFlags(n, Flag.cversionTop, cversion < 0 ? Flag.cversionTop : 0)
+  }
+
+  get pageCount(): number {
+    return this.slots.views.length
   }
 
   /** Whether a znode lives in this record: for whoever goes over ids, used or not. */

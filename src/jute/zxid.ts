@@ -30,6 +30,11 @@ export function counterOf(zxid: Zxid): number {
   return zxid % WORD
 }
 
+/** Are transactions missing between these two of a history? Across epochs nobody can tell: none knows how far one went. */
+export function leavesHole(last: Zxid, zxid: Zxid): boolean {
+  return zxid !== last + 1 && epochOf(zxid) === epochOf(last)
+}
+
 /** The file-name form: lower-case hex, no padding, no 0x (Java `Long.toHexString`). -1 is 16 f's, as there. */
 export function zxidHex(zxid: Zxid): string {
   return zxid < 0 ? (BigInt(zxid) & 0xffff_ffff_ffff_ffffn).toString(16) : zxid.toString(16)

@@ -15,13 +15,14 @@ import type { Config } from './config.ts'
 import { ConfigFiles } from './configfiles.ts'
 import { DataFolders } from './datafolders.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { Lives } from './lives.ts'
+import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { MemberLife } from './memberlife.ts'
 import { type Membership, parseConfigText } from './members.ts'
 import { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
+import { processLives } from './processlives.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
 import { Turn } from './turn.ts'
@@ -103,20 +104,16 @@ export class QuorumServer {
         return pipeline !== null && zab.role === 'leading' && zab.established ? { pipeline, state } : null
       },
     })
-    this.lives = new Lives(
+    this.lives = processLives(
       {
         nowMs,
-        after(ms, run) {
-          const timer = setTimeout(run, ms)
-          return () => clearTimeout(timer)
-        },
         begin: (failed) => this.begin(failed),
         end: () => this.end(),
-        room: () => this.folders.room(),
         aside: () => void this.housekeeping.purge(this.disk),
-        failed: (err) => this.failure.settle(err),
-        log: (level, fields, message) => logger[level](fields, message),
       },
+      this.folders,
+      this.failure,
+      logger,
       config.resumeRoomBytes,
     )
   }

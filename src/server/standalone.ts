@@ -18,13 +18,14 @@ import { backlogOf, Clients, clientsOptions } from './clients.ts'
 import type { Config } from './config.ts'
 import { DataFolders } from './datafolders.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { Lives } from './lives.ts'
+import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
 import { makeAuth, makeState, Relay, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
+import { processLives } from './processlives.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
 import { SnapshotStores } from './snapshotstores.ts'
@@ -79,20 +80,16 @@ export class StandaloneServer {
     this.port = 0
     this.logLimit = new LogLimit()
     this.closing = null
-    this.lives = new Lives(
+    this.lives = processLives(
       {
         nowMs,
-        after(ms, run) {
-          const timer = setTimeout(run, ms)
-          return () => clearTimeout(timer)
-        },
         begin: (failed) => this.begin(failed),
         end: () => this.end(),
-        room: () => this.folders.room(),
         aside: () => void this.housekeeping.purge(this.disk),
-        failed: (err) => this.failure.settle(err),
-        log: (level, fields, message) => logger[level](fields, message),
       },
+      this.folders,
+      this.failure,
+      logger,
       config.resumeRoomBytes,
     )
     const view = makeView(this.viewParts(() => this.clients))

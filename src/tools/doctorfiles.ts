@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { StorageError } from '../jute/errors.ts'
-import { counterOf, epochOf, type Zxid } from '../jute/zxid.ts'
+import { counterOf, epochOf, leavesHole, type Zxid } from '../jute/zxid.ts'
 import { type Disk, type DiskFile, later, laterDone } from '../txnlog/disk.ts'
 import { LogCursor, listLogs, scanLog } from '../txnlog/logdir.ts'
 import type { LogTail } from '../txnlog/logfile.ts'
@@ -61,7 +61,7 @@ export async function examineLogs(disk: Disk, target: ToolTarget, terminal: Term
       path,
       target.recover.lengthMax,
       (zxid, _buf, _off, _end, offset) => {
-        if (zxidLast >= 0 && zxid > zxidLast + 1 && epochOf(zxid) === epochOf(zxidLast)) {
+        if (zxidLast >= 0 && zxid > zxidLast && leavesHole(zxidLast, zxid)) {
           gaps.push({ before: zxidLast, zxid, offset })
         }
         if (txns++ === 0) zxidFirst = zxid
@@ -127,7 +127,7 @@ async function applyUpTo(
       const entries = await cursor.next(READ_AHEAD_BYTES)
       if (entries.length === 0) break
       for (const { zxid, bytes } of entries) {
-        if (zxid !== zxidLast + 1 && epochOf(zxid) === epochOf(zxidLast)) return false
+        if (leavesHole(zxidLast, zxid)) return false
         apply(bytes)
         zxidLast = zxid
       }

@@ -9,7 +9,7 @@ import { existsSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
-import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
+import { counterOf, leavesHole, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, laterDone } from '../txnlog/disk.ts'
 import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { LogCursor } from '../txnlog/logdir.ts'
@@ -76,7 +76,7 @@ async function replay(
       const entries = await cursor.next(READ_BYTES)
       if (entries.length === 0) break
       for (const entry of entries) {
-        if (entry.zxid !== last + 1 && epochOf(entry.zxid) === epochOf(last)) {
+        if (leavesHole(last, entry.zxid)) {
           const text = `transactions are missing between zxid 0x${zxidHex(last)} and 0x${zxidHex(entry.zxid)}`
           throw new StorageError(text, logDirOf(target))
         }

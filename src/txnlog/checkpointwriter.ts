@@ -11,14 +11,12 @@
 import { OPEN_ACL_ID } from '../datatree/acl.ts'
 import type { StateMachine } from '../datatree/apply.ts'
 import type { Changes, TakenChanges } from '../datatree/changes.ts'
+import { PAGE_SHIFT } from '../datatree/node.ts'
 import { NO_NODE, type NodeId, ROOT } from '../datatree/tree.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import { type CheckpointEnd, endEntry, Kind, seal, writeKeyHead } from './checkpointformat.ts'
 import type { KvOp } from './kv.ts'
-
-/** Ids in a page of records. */
-const PAGE_SHIFT = 15
 
 export interface CheckpointBatch {
   /** To be read once, before the next step: made as they are read, since a million small objects at a time tire the GC. */
@@ -68,7 +66,7 @@ export class CheckpointWriter {
     this.marks = []
     this.chain = []
     this.handedOver = false
-    this.idEnd = state.tree.arena.slots.views.length << PAGE_SHIFT
+    this.idEnd = state.tree.arena.pageCount << PAGE_SHIFT
     this.removedAt = 0
     this.sessionAt = 0
     this.nodeAt = ROOT

@@ -393,7 +393,7 @@ function codes(err: unknown): string[] {
 /** All of a state as changes to a database that has nothing of it. */
 function everything(state: StateMachine): Changes {
   const changes = new Changes()
-  const pages = state.tree.arena.slots.views.length
+  const pages = state.tree.arena.pageCount
   changes.dirty.addPages(pages)
   changes.fresh.addPages(pages)
   state.sessions.forEach((_timeoutMs, hi, lo) => {

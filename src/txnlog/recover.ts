@@ -23,7 +23,7 @@
 import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { StorageError } from '../jute/errors.ts'
-import { counterOf, epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
+import { counterOf, leavesHole, type Zxid, zxidHex } from '../jute/zxid.ts'
 import type { CheckpointEnd } from './checkpointformat.ts'
 import {
   type Disk,
@@ -455,7 +455,7 @@ class Recovery {
         if (zxid > zxidFirst || replay.txns > 0) overlapping++
         return true
       }
-      if (last >= 0 && zxid !== last + 1 && epochOf(zxid) === epochOf(last)) {
+      if (last >= 0 && leavesHole(last, zxid)) {
         const text = `transactions are missing between zxid 0x${zxidHex(last)} and 0x${zxidHex(zxid)}`
         throw new StorageError(text, path, offset)
       }

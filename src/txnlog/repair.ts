@@ -1,9 +1,9 @@
 /**
  * Takes a history that cannot be trusted out of the way, so that its server can get another one.
  *
- * All logs and snapshots, and a checkpoint, go into `version-2/damaged.<time>/` (one in each of the two folders, where there are two), and
- * are never removed by us. Epochs and identity stay: what this server has promised, it has promised. Meanwhile and
- * afterwards `version-2/resync` says what was done:
+ * All logs and snapshots, and a checkpoint, go into `version-2/damaged.<time>/` (one in each of the two folders, where
+ * there are two), and are never removed by us. Epochs and identity stay: what this server has promised, it has promised.
+ * Meanwhile and afterwards `version-2/resync` says what was done:
  *
  *   aside=damaged.20261125T140000Z
  *   keep=snapshot.2a              only for a server that runs alone: what it goes on with

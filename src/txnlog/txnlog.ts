@@ -2,8 +2,8 @@
  * The transaction log of one server: appended by the turn, durable in groups.
  *
  * One durable write is in flight at a time; all that is appended meanwhile is the next group, and it starts by
- * itself when the first ends; one that outgrows a MiB is followed by another. No delay is ever added. `append` frames the entry into the open group's buffer, its only
- * copy; two buffers take turns.
+ * itself when the first ends; one that outgrows a MiB is followed by another. No delay is ever added. `append` frames
+ * the entry into the open group's buffer, its only copy; two buffers take turns.
  *
  * Invariants: zxids grow, without a hole inside an epoch. `onDurable` speaks only of what a power loss cannot take: the
  * data is synced, and so is the folder for the first group of a new file. A file is begun only when all before it is
@@ -12,7 +12,8 @@
  * known to be durable before it is closed: whoever reads it next must not find what is only in the kernel's memory.
  *
  * Files are grown ahead with zeros that take no room, 64 MiB at a time as Java does, so that a sync rarely has to
- * write the file's size, and the next piece of them is written as real zeros; all are cut off when a file is left. Java: SyncRequestProcessor, FileTxnLog, FilePadding.
+ * write the file's size, and the next piece of them is written as real zeros; all are cut off when a file is left.
+ * Java: SyncRequestProcessor, FileTxnLog, FilePadding.
  *
  * The open group has no limit of its own: what may be outstanding is limited where requests enter, and `bytesPending`
  * shows it.
@@ -332,7 +333,7 @@ export class TxnLog {
   private write(into: OpenFile, group: Group): void {
     const parts = [group.buf.subarray(0, group.bytes)]
     const end = into.pos + group.bytes
-    if (end > into.filled) {
+    if (this.options.forceSync && end > into.filled) {
       const fill = Math.min(FILL_BYTES, this.options.preAllocBytes >> 4, into.size - end)
       if (fill > 0) parts.push(ZEROS.subarray(0, fill))
       into.filled = end + Math.max(0, fill)
