@@ -24,6 +24,8 @@ const KINDS = {
   /** Between election and the first commit: promises of an epoch that never works. */
   candidate: { weight: 8, ids: [] },
   orphanTail: { weight: 8, ids: [] },
+  /** Members fall behind; while their history becomes another one they end, or their leader, or the link between them. */
+  midSync: { weight: 6, ids: [] },
   pause: { weight: 6, ids: [] },
   pauseLeader: { weight: 6, ids: [] },
   pauseAll: { weight: 2, ids: [] },
@@ -92,6 +94,7 @@ export class Faults {
 
   /** One fault after the other, `gapMs` apart on average. */
   start(gapMs: number): void {
+    if (this.weights.midSync !== undefined) this.awaitSyncs()
     const next = (): void => {
       const us = this.random.between(gapMs * 100, gapMs * 1900)
       if (this.world.timeline.nowUs + us >= this.endUs) return
@@ -186,6 +189,11 @@ export class Faults {
         return
       case 'orphanTail':
         this.orphanTail()
+        return
+      case 'midSync':
+        // Somebody has to be far behind, or ahead with what nobody else has.
+        if (random.chance(0.5)) this.orphanTail()
+        else this.power(this.anyone())
         return
       case 'oneWay': {
         const [a, b] = this.shuffled()
@@ -389,6 +397,26 @@ export class Faults {
       const some = machines.filter((machine) => machine !== candidate && random.chance(0.6))
       this.cut([candidate], some, random.pick(['both', 'out', 'in']), this.draw(0.3, 4))
     })
+  }
+
+  /** Of the trees and cuts under way some end in the middle, for whatever reason. */
+  private awaitSyncs(): void {
+    const { random, world } = this
+    world.observer.onSyncing = (learner) => {
+      if (this.over || !random.chance(0.5)) return
+      this.later(random.between(0, random.pick([300, 3000])), () => this.breakSync(learner))
+    }
+  }
+
+  private breakSync(learner: Machine): void {
+    const { random, world } = this
+    const leader = this.leader()
+    const how = random.pick(['kill', 'power', 'leader', 'link', 'cut'])
+    if (how === 'kill') this.kill(learner)
+    else if (how === 'power') this.power(learner)
+    else if (how === 'leader') this.kill(leader)
+    else if (how === 'link') world.fabric.breakStreams(leader.name, learner.name)
+    else this.cut([leader], [learner], random.pick(['both', 'out', 'in']), this.draw(0.3, 4))
   }
 
   /** A leader goes on logging what nobody else hears of, and comes back when others have gone on without it. */

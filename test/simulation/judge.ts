@@ -33,6 +33,8 @@ export class Judge implements Observer {
   quorum: Quorum | null
   /** Leaders as they were established. */
   readonly leaders: { sid: number; epoch: number; atUs: number }[]
+  /** Called as the history of a member begins to become another one. */
+  onSyncing: (machine: Machine) => void
   private readonly story: Story
   private readonly counts: Counts
   private readonly options: JudgeOptions
@@ -45,6 +47,7 @@ export class Judge implements Observer {
     this.coverage = new Coverage(counts.ids, this.history, options.nowUs)
     this.quorum = null
     this.leaders = []
+    this.onSyncing = () => {}
     this.story = story
     this.counts = counts
     this.options = options
@@ -61,13 +64,13 @@ export class Judge implements Observer {
 
   recovered(machine: Machine, start: StartState, state: StateMachine): void {
     if (this.quorum === null) this.use(start.committed)
-    this.coverage.recovered(machine, start.zxidLast)
+    this.coverage.recovered(machine)
     this.history.recovered(machine.sid, start, state)
     this.leadership.look()
   }
 
   appended(machine: Machine, zxid: number, bytes: Uint8Array): void {
-    this.coverage.appended(machine, zxid, bytes)
+    this.coverage.appended(machine, bytes)
     this.history.appended(machine.sid, zxid, bytes)
     this.sessions.proposed(machine.sid, bytes)
   }
@@ -111,6 +114,7 @@ export class Judge implements Observer {
   syncing(machine: Machine, how: 'snap' | 'trunc', zxid: number): void {
     this.history.changing(machine.sid, how, zxid)
     this.syncs.set(machine.sid, how)
+    this.onSyncing(machine)
   }
 
   established(machine: Machine, role: Role, leader: number, epoch: number): void {

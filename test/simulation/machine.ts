@@ -33,6 +33,8 @@ import type { Happening, Timeline } from './timeline.ts'
 
 /** What handshake.ts says of a client that has seen a later zxid than its server. */
 const CLIENT_AHEAD = 'client is ahead of this server and must try another one'
+/** And proposer.ts of an epoch that has no zxids left. */
+const EPOCH_ENDS = 'the zxids of this epoch are used up: this leader resigns'
 export const CONFIG_FILE = '/conf/zoo.cfg'
 /** 2026-01-01 */
 const WALL_START_MS = 1_767_225_600_000
@@ -489,6 +491,7 @@ export class Process implements Party, MemberHost {
     const { story, counts } = this.around
     if (message === 'snapshot written') counts.snapshots++
     if (message === CLIENT_AHEAD) bump(counts.ids, 'S4')
+    if (message === EPOCH_ENDS) bump(counts.ids, 'E10')
     let text = level === 'warn' ? `! ${message}` : message
     for (const [key, value] of Object.entries(fields))
       text += ` ${key}=${value instanceof Error ? value.message : value}`
