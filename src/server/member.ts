@@ -429,15 +429,14 @@ export class Member implements NetworkSink {
     trace: (message) => this.host.log('debug', {}, message),
   }
 
-  /** The committed configuration's addresses, then those of a newer one, then what the other side said of itself. */
+  /** What the other side said of itself; else the committed configuration's addresses, then those of a newer one. */
   private addressesOf(sid: Sid, kind: LinkKind, hint: readonly string[]): string[] {
     const port = this.config.quorum.observerMasterPort
     const of = (quorum: Quorum): readonly string[] => {
       if (kind === 'election') return quorum.electionAddresses(sid)
       return kind === 'learner' ? quorum.quorumAddresses(sid) : atPort(quorum.quorumAddresses(sid), port)
     }
-    const all = [...of(this.zab.committed), ...of(this.zab.lastSeen)]
-    return [...new Set(all.length > 0 ? all : hint)]
+    return [...new Set(hint.length > 0 ? hint : [...of(this.zab.committed), ...of(this.zab.lastSeen)])]
   }
 
   private deliver(zxid: Zxid, proposal: Uint8Array): void {

@@ -51,7 +51,7 @@ interface Peer {
   told: boolean
   /** The last dial failed, and nothing was heard of it since. */
   away: boolean
-  /** Where it said that it is; used only if no configuration names it. */
+  /** Where it last said that it is: for one that no configuration names, or that is not where they have it. */
   hint: readonly string[]
   pauseMs: number
   /** No dial before this time. */
@@ -157,6 +157,12 @@ export class Connections {
   onDialFailed(sid: Sid): void {
     const peer = this.peers.get(sid)
     if (peer === undefined) return
+    if (this.owner.isMember(sid) && peer.hint.length > 0) {
+      // It knocked, and is not where the configuration has it: it may not have heard yet that it was to move.
+      this.out.dial(sid, 'election', peer.hint)
+      peer.hint = []
+      return
+    }
     peer.dialing = false
     peer.away = true
     this.pause(peer)

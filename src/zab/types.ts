@@ -159,8 +159,8 @@ export interface ZabOut {
   /** Uniform in [0, 1), from the seed. */
   random(): number
   /**
-   * Answered by onOpen(link, sid, kind) or onDialFailed(sid, kind); one of them per call. `hint`: the addresses to try
-   * for a server that no configuration names (from its election hello), as `host:port`.
+   * Answered by onOpen(link, sid, kind) or onDialFailed(sid, kind); one of them per call. `hint`: where to try instead
+   * of where configurations have the server (from its election hello), as `host:port`.
    */
   dial(sid: Sid, kind: LinkKind, hint?: readonly string[]): void
   /** Bytes are borrowed. FIFO per link; leaves at the end of the turn. A link that is closed already: dropped. */

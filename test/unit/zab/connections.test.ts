@@ -26,11 +26,20 @@ describe('connections of the election port', () => {
     const net = new VoteNet(1)
     const larger = net.add(2, THREE)
     const knock = net.connectByHand(2)
-    knock.send(encodeHello(1, ['host1:3888'], false))
+    knock.send(encodeHello(1, [], false))
     net.run(100)
     expect(knock.open).toBe(false)
     expect(larger.countDials).toBe(1)
     expect([...larger.hints]).toEqual([])
+  })
+
+  it('are dialed once at the address of the hello where a member is not where the configuration has it', () => {
+    const net = new VoteNet(1)
+    const larger = net.add(2, THREE)
+    net.connectByHand(2).send(encodeHello(1, ['elsewhere:3888'], false))
+    net.run(4000)
+    expect(larger.countDials).toBe(2)
+    expect([...larger.hints]).toEqual([[1, ['elsewhere:3888']]])
   })
 
   it('are dialed at the address of the hello where no configuration names the server', () => {
