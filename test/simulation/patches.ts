@@ -1,7 +1,7 @@
 /**
  * Changes to the compiled copy of the server that a campaign runs: small pages for its many short-lived trees, small
- * slices, short epochs, and the deliberate faults of `--mutant` (mutants.ts). A text that does not occur exactly once is an error: the
- * patch is out of date.
+ * slices, short epochs, and the deliberate faults of `--mutant` (mutants.ts). A text that does not occur exactly once is
+ * an error: the patch is out of date.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'

@@ -44,8 +44,12 @@ const FIRST_LEADER_SECONDS = 4
 const ESTABLISHED_SECONDS = 12
 const WRITE_SECONDS = 8
 const DELIVERED_SECONDS = 2
-/** I7: the longest timeout is 4 s; its end is found in the tick behind it, as far as the leader's learners report. */
+/**
+ * I7: the longest timeout is 4 s; its end is found in the tick behind it, as far as the leader's learners report. A leader
+ * that comes meanwhile, because an epoch has run out of zxids, gives every session all of its time again.
+ */
 const EXPIRED_SECONDS = 6
+const LEADERS_MEANWHILE = 2
 
 export async function runSeed(
   seed: number,
@@ -147,10 +151,11 @@ export async function settle(world: World, workload: Workload | null): Promise<v
   for (const client of world.clients) finish(world, client, () => left.delete(client))
   await reach(world, WRITE_SECONDS, 'a client cannot write', () => left.size === 0)
   // Sessions that nobody holds end by themselves.
-  await reach(world, EXPIRED_SECONDS, 'a session that nobody holds does not expire', () => {
+  const expired = (): boolean => {
     const held = new Set(world.clients.map((client) => client.session?.id))
     return world.model.liveSessions().every((id) => held.has(id))
-  })
+  }
+  await reach(world, EXPIRED_SECONDS, 'a session that nobody holds does not expire', expired, LEADERS_MEANWHILE)
   await reach(world, DELIVERED_SECONDS, 'a member does not deliver what is committed', () =>
     members.every((machine) => world.observer.history.record(machine.sid).delivered === world.model.zxidLast),
   )
@@ -181,9 +186,19 @@ function finish(world: World, client: Client, done: () => void): void {
   if (client.state === 'open') world.timeline.after(1, () => client.input(() => client.onReady()))
 }
 
-async function reach(world: World, seconds: number, what: string, condition: () => boolean): Promise<void> {
-  const startUs = world.timeline.nowUs
-  if (await world.run(startUs + seconds * SECOND_US, condition)) return
+/** `leaders`: so many may come meanwhile, and each of them has all of the time. */
+async function reach(
+  world: World,
+  seconds: number,
+  what: string,
+  condition: () => boolean,
+  leaders = 0,
+): Promise<void> {
+  for (let left = leaders; left >= 0; left--) {
+    const { elections } = world.counts
+    if (await world.run(world.timeline.nowUs + seconds * SECOND_US, condition)) return
+    if (world.counts.elections === elections) break
+  }
   const states = [...world.machines.values()].map((machine) => {
     const zab = machine.member?.zab
     return `${machine.name} ${zab === undefined ? 'down' : `${zab.role}${zab.established ? ' established' : ''} epoch ${zab.currentEpoch}`}`
