@@ -54,6 +54,8 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'reconfig.ts',
       'replies.ts',
       'sessiongate.ts',
+      'sasl/digestmd5.ts',
+      'sasl/jaas.ts',
       'sessions.ts',
       'writeop.ts',
     ],
