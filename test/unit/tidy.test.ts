@@ -16,9 +16,10 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   datatree: ['jute'],
   txnlog: ['datatree', 'jute'],
   zab: ['jute'],
+  client: ['jute'],
   server: ['zab', 'txnlog', 'datatree', 'jute'],
   tools: ['txnlog', 'datatree', 'jute'],
-  cli: ['tools', 'server', 'zab', 'txnlog', 'datatree', 'jute'],
+  cli: ['tools', 'client', 'server', 'zab', 'txnlog', 'datatree', 'jute'],
 }
 
 /**
@@ -29,6 +30,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
   { folder: 'src/jute/', except: ['generate.ts'] },
   { folder: 'src/datatree/' },
   { folder: 'src/zab/', except: ['links.ts', 'sockets.ts'] },
+  { folder: 'src/client/', except: ['session.ts', 'subtree.ts', 'zookeeper.ts'] },
   {
     folder: 'src/txnlog/',
     only: ['adler32.ts', 'crc32c.ts', 'leveltables.ts', 'logfile.ts', 'names.ts', 'snappy.ts', 'snapshot.ts'],
