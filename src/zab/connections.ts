@@ -22,7 +22,7 @@ import { ProtocolError, readInt } from '../jute/input.ts'
 import { encodeHello, NOTIFICATION_BYTES_MAX, readHello } from './notification.ts'
 import type { ElectionOut, LinkId, Sid } from './types.ts'
 
-const RETRY_MIN_MS = 50
+const RETRY_MIN_MS = 10
 const RETRY_MAX_MS = 1000
 /** Time for the other side to dial back. Knocking again earlier would end what it is just building up. */
 const KNOCK_PAUSE_MS = 2000

@@ -394,6 +394,10 @@ export class Election implements ElectionPort {
       this.propose(this.beats(vote, own) ? vote : own)
     } else if (this.beats(vote, this.proposal)) {
       this.propose(vote)
+    } else if (this.beats(this.proposal, vote)) {
+      // It was told of ours already, but perhaps before it began to look: then it has forgotten it. Java waits until the
+      // next round of notifications, some 200 ms behind the death of a leader.
+      this.connections.answer(from)
     }
     this.votes.set(from, { vote, state, version: 0 })
     this.weigh()

@@ -12,7 +12,9 @@ import type { RoleHost } from './role.ts'
 import type { LinkKind, Sid } from './types.ts'
 
 /** Java: 5. We may have elected a Java leader while it still listens to its silence of 200 ms, its port closed. */
-const ROUNDS_MAX = 8
+const ROUNDS_MAX = 11
+/** The pause behind the first round, doubled behind each until it is the configured one: a new leader listens at once. */
+const FIRST_PAUSE_MS = 10
 const NEVER = Number.POSITIVE_INFINITY
 
 interface Target {
@@ -103,7 +105,8 @@ export class MasterSearch {
     } else if (inVain) {
       return false
     }
-    this.retryAtMs = now + this.host.options.connectDelayMs
+    this.retryAtMs =
+      now + Math.min(FIRST_PAUSE_MS * 2 ** Math.max(this.rounds - 1, 0), this.host.options.connectDelayMs)
     return this.retryAtMs < this.untilMs
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { Output } from '../../../src/jute/output.ts'
 import { makeZxid } from '../../../src/jute/zxid.ts'
 import { encodeHello, NON_VOTER, readNotification, writeNotification } from '../../../src/zab/notification.ts'
-import type { Role, Sid, Vote } from '../../../src/zab/types.ts'
+import { type Role, type Sid, type Vote, ZAB_DEFAULTS } from '../../../src/zab/types.ts'
 import { type ByHand, quorumOf, VoteNet } from './votenet.ts'
 
 const SEEDS = Array.from({ length: 25 }, (_, i) => i + 1)
@@ -195,6 +195,23 @@ describe('an election', () => {
     },
   )
 
+  it.each(SEEDS)(
+    'does not wait for the next notifications where one looks a little later than another (seed %i)',
+    (seed) => {
+      const net = new VoteNet(seed)
+      for (const sid of [1, 2, 3]) net.add(sid, THREE)
+      startAll(net)
+      expectLeader(net, [1, 2, 3], 3)
+      net.remove(3)
+      net.servers.get(2)!.look()
+      net.run(50) // its vote has come, and was answered with the leader that is gone
+      const fromMs = net.nowMs
+      net.servers.get(1)!.look()
+      expectLeader(net, [1, 2], 2)
+      expect(net.nowMs - fromMs).toBeLessThan(ZAB_DEFAULTS.notificationMinMs - 50)
+    },
+  )
+
   it.each(SEEDS)('tells late ones of the raised epoch, and joins them to it (seed %i)', (seed) => {
     const net = new VoteNet(seed)
     for (const sid of [1, 2]) net.add(sid, THREE).look()
@@ -213,6 +230,7 @@ describe('an observer', () => {
     const net = new VoteNet(seed)
     for (const sid of [1, 2, 3]) net.add(sid, quorum, makeZxid(1, 1), 1)
     net.add(9, quorum, makeZxid(1, 500), 1)
+    net.watchRoles()
     startAll(net, 2_000)
     expect(expectSomeLeader(net, [1, 2, 3, 9])).toBeLessThan(9)
     expect(net.servers.get(9)!.role).toBe('observing')

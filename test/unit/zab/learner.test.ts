@@ -76,13 +76,14 @@ describe('discovery, at a follower', () => {
     expect(newer.receive(LINK, packet('LEADERINFO', 3 * EPOCH, '00010000'))).toContain('role looking')
   })
 
-  it('tries eight times to reach its leader, with a pause between, and then looks again', () => {
+  it('tries eleven times to reach its leader, with pauses that grow to the configured one, and then looks again', () => {
     const lone = new Lone()
     expect(lone.elect(2)).toContain('dial 2 learner')
-    for (let i = 0; i < 7; i++) {
+    for (const pauseMs of [10, 20, 40, 80, 100, 100, 100, 100, 100, 100]) {
       lone.peer.onDialFailed(2, 'learner')
       expect(lone.take()).toEqual([])
-      expect(lone.pass(100)).toEqual(['dial 2 learner'])
+      expect(lone.pass(pauseMs - 1)).toEqual([])
+      expect(lone.pass(1)).toEqual(['dial 2 learner'])
     }
     lone.peer.onDialFailed(2, 'learner')
     expect(lone.take()).toEqual(['role looking', 'look 0 0'])

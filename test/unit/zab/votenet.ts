@@ -264,7 +264,10 @@ export class VoteNet {
       off += length
       to.lastMs = Math.max(this.nowMs + this.delayMs(), to.lastMs)
       this.at(to.lastMs - this.nowMs, () => {
-        if (!to.open) return
+        if (!to.open) {
+          this.hangUp(to) // as TCP answers what comes for a connection that it does not have
+          return
+        }
         const all = new Uint8Array(to.waiting.length + piece.length)
         all.set(to.waiting)
         all.set(piece, to.waiting.length)
