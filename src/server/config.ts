@@ -103,7 +103,6 @@ export interface Config extends SecurityConfig {
   readonly enforceQuota: boolean
 
   readonly requestThrottleMaxRequests: number
-  readonly requestThrottleStallTimeMs: number
   readonly requestThrottleDropStale: boolean
   readonly requestStaleConnectionCheck: boolean
   readonly requestStaleLatencyCheck: boolean
@@ -373,7 +372,6 @@ function readTree(s: Settings) {
 function readThrottling(s: Settings) {
   return {
     requestThrottleMaxRequests: s.int('request_throttle_max_requests', 0),
-    requestThrottleStallTimeMs: s.int('request_throttle_stall_time', 100),
     requestThrottleDropStale: s.boolean('request_throttle_drop_stale', true),
     requestStaleConnectionCheck: s.boolean('request_stale_connection_check', true),
     requestStaleLatencyCheck: s.boolean('request_stale_latency_check', false),

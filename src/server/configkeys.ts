@@ -64,7 +64,7 @@ const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
 const NO_AUDIT = 'there is no audit log'
 const NO_STATS = 'requests are not sampled by path'
-const NO_QUEUE = 'requests never wait in a queue before they are taken: beyond its limits the server stops reading'
+const NO_STALL = 'a request that waits goes on as soon as there is room, without a pause to tune'
 const NO_QUORUM_AUTH = 'members do not authenticate each other'
 const NO_TUNING = 'there is nothing of that kind to tune here'
 const NO_ORACLE = 'there is no oracle: two voters need each other'
@@ -108,18 +108,13 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'DigestAuthenticationProvider.superDigest DigestAuthenticationProvider.digestAlg ' +
       'DigestAuthenticationProvider.enabled enforce.auth.enabled enforce.auth.schemes sessionRequireClientSASLAuth ' +
       'ensembleAuthName serverCnxnFactory nio.sessionlessCnxnTimeout clientTcpKeepAlive ' +
-      'request_throttle_max_requests largeRequestThreshold ' +
-      'largeRequestMaxBytes connection_throttle_tokens connection_throttle_fill_time connection_throttle_fill_count ' +
+      'request_throttle_max_requests request_throttle_drop_stale request_stale_connection_check ' +
+      'request_stale_latency_check throttled_op_wait_time largeRequestThreshold largeRequestMaxBytes connection_throttle_tokens connection_throttle_fill_time connection_throttle_fill_count ' +
       'connection_throttle_freeze_time connection_throttle_drop_increase connection_throttle_drop_decrease ' +
       'connection_throttle_decrease_ratio connection_throttle_weight_enabled connection_throttle_global_session_weight ' +
       'connection_throttle_renew_session_weight connection_throttle_local_session_weight',
   ],
-  [
-    'property',
-    NO_QUEUE,
-    'request_throttle_stall_time request_throttle_drop_stale request_stale_connection_check ' +
-      'request_stale_latency_check throttled_op_wait_time',
-  ],
+  ['property', NO_STALL, 'request_throttle_stall_time'],
   ['property', BATCHING, 'flushDelay maxWriteQueuePollTime maxBatchSize'],
   [
     'property',

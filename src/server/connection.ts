@@ -30,6 +30,57 @@ export const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 export const WAITS = -1
 export const FORWARDED = -2
 
+/**
+ * A request of a client as it came in. One object serves for all that are dealt with at once: whoever keeps one makes a
+ * copy.
+ */
+export class Arrival {
+  conn: Connection
+  session: Session
+  xid: number
+  type: number
+  /** The client's as of its arrival. */
+  ids: readonly AuthId[]
+  receivedMs: number
+  /** Its body is [off, end): borrowed, but for a copy's. */
+  buf: Uint8Array
+  off: number
+  end: number
+  /** What it counts against the bytes of large requests; 0 for ordinary ones. */
+  largeBytes: number
+
+  constructor(conn: Connection, session: Session) {
+    this.conn = conn
+    this.session = session
+    this.xid = 0
+    this.type = 0
+    this.ids = conn.ids
+    this.receivedMs = 0
+    this.buf = NO_BYTES
+    this.off = 0
+    this.end = 0
+    this.largeBytes = 0
+  }
+
+  copyBody(): Uint8Array {
+    return this.buf.slice(this.off, this.end)
+  }
+
+  copy(): Arrival {
+    const copy = new Arrival(this.conn, this.session)
+    copy.xid = this.xid
+    copy.type = this.type
+    copy.ids = this.ids
+    copy.receivedMs = this.receivedMs
+    copy.buf = this.copyBody()
+    copy.end = copy.buf.length
+    copy.largeBytes = this.largeBytes
+    return copy
+  }
+}
+
+const NO_BYTES = new Uint8Array(0)
+
 /** A request in its session's order: a write in flight, or something that waits behind one. */
 export class Pending {
   readonly conn: Connection
@@ -49,25 +100,16 @@ export class Pending {
   /** The session's next write on its way to the leader. */
   nextForwarded: Pending | null
 
-  constructor(
-    conn: Connection,
-    xid: number,
-    type: number,
-    receivedMs: number,
-    zxid: Zxid,
-    body: Uint8Array | null,
-    err: number,
-    largeBytes: number,
-  ) {
-    this.conn = conn
-    this.xid = xid
-    this.type = type
-    this.ids = conn.ids
-    this.receivedMs = receivedMs
+  constructor(arrival: Arrival, zxid: Zxid, body: Uint8Array | null, err: number) {
+    this.conn = arrival.conn
+    this.xid = arrival.xid
+    this.type = arrival.type
+    this.ids = arrival.ids
+    this.receivedMs = arrival.receivedMs
     this.zxid = zxid
     this.body = body
     this.err = err
-    this.largeBytes = largeBytes
+    this.largeBytes = arrival.largeBytes
     this.next = null
     this.nextForwarded = null
   }
@@ -140,6 +182,8 @@ export class Connection implements SessionClient {
   /** Nothing more is taken from it. */
   closing: boolean
   closed: boolean
+  /** A request of it was dropped unanswered: none behind that may be done. */
+  invalid: boolean
   /** Requests with an xid above 0 that are not answered yet. */
   outstanding: number
   /** Stopped for the sake of the global limit. */
@@ -171,6 +215,7 @@ export class Connection implements SessionClient {
     this.connecting = false
     this.closing = false
     this.closed = false
+    this.invalid = false
     this.outstanding = 0
     this.throttled = false
     this.head = null

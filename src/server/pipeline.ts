@@ -27,9 +27,10 @@ import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthInfo, ForwardedRequest, LinkId, Sid } from '../zab/types.ts'
 import type { Auth, AuthId } from './auth.ts'
-import { type Connection, countSent, FORWARDED, Pending, WAITS } from './connection.ts'
+import { Arrival, type Connection, countSent, FORWARDED, Pending, WAITS } from './connection.ts'
 import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshake.ts'
 import { LearnerFlow } from './learnerflow.ts'
+import { Load, type LoadOptions, type Take } from './load.ts'
 import type { Metrics } from './metrics.ts'
 import { hasWriteForm, isClientOp } from './ops.ts'
 import { Outcome } from './outcome.ts'
@@ -45,14 +46,7 @@ import { isWellFormed, makesEphemeral, WriteOp } from './writeop.ts'
 
 export type { PipelineRole } from './handshake.ts'
 
-export interface PipelineOptions extends PrepOptions, HandshakeOptions {
-  /** Requests in process above which a connection with some of its own outstanding is not read from. */
-  readonly outstandingLimit: number
-  /** Requests in process above which nobody is read from; 0 is off (request_throttle_max_requests). */
-  readonly requestThrottleMax: number
-  /** A request longer than this counts as large; -1 is off. Their sum in process is bounded by the next. */
-  readonly largeRequestBytes: number
-  readonly largeRequestsBytesMax: number
+export interface PipelineOptions extends PrepOptions, HandshakeOptions, LoadOptions {
   /** A local session becomes a global one when it makes its first ephemeral znode (localSessionsUpgradingEnabled). */
   readonly localSessionsUpgradingEnabled: boolean
   /** Leader: plans changes of the membership. Null: there is none to change. */
@@ -94,11 +88,9 @@ export class Pipeline {
   private inflightHead: number
   private applying: Pending | null
   private readonly outcome: Outcome
-  private readonly throttled: Set<Connection>
-  /** Requests taken and not answered. */
-  inProcess: number
-  /** Bytes of large requests in process. */
-  private largeBytes: number
+  private readonly load: Load
+  /** The request that is dealt with. */
+  private arrival: Arrival | null
 
   /**
    * `sessions` tracks the state's sessions already where the role is standalone or leader, and is empty otherwise. A
@@ -117,8 +109,8 @@ export class Pipeline {
     this.auth = auth
     this.sessions = sessions
     this.metrics = metrics
-    this.inProcess = 0
-    this.largeBytes = 0
+    this.load = new Load(options, metrics)
+    this.arrival = null
     this.host = host
     this.options = options
     const leads = options.role === 'leader'
@@ -135,7 +127,6 @@ export class Pipeline {
     this.inflightHead = 0
     this.applying = null
     this.outcome = new Outcome()
-    this.throttled = new Set()
     this.handshake = new Handshake(
       state,
       auth,
@@ -145,8 +136,13 @@ export class Pipeline {
       host,
       options,
       this.flow,
-      (conn, session, body) => this.submit(conn, session, 0, OpCode.createSession, body, 0, body.length, 0),
+      (conn, session, body) => this.submitCreation(conn, session, body),
     )
+  }
+
+  /** Requests taken and not answered. */
+  get inProcess(): number {
+    return this.load.inProcess
   }
 
   /** The role is over and all connections are cut: gives back what the tree keeps for proposals in flight. */
@@ -189,30 +185,64 @@ export class Pipeline {
       return false
     }
     const bytes = end - off + 8
-    const large = this.options.largeRequestBytes !== -1 && bytes > this.options.largeRequestBytes ? bytes : 0
-    if (large > 0 && this.largeBytes + large > this.options.largeRequestsBytesMax) {
-      this.metrics.counters.large_requests_rejected++
+    const large = this.load.addLarge(bytes)
+    if (large === -1) {
       this.host.warn('too many large requests at once: connection closed', { client: conn.remoteHost, bytes })
       conn.closeNow('too many large requests')
       return false
     }
     if (xid > 0) conn.outstanding++
+    this.arrival ??= new Arrival(conn, session)
+    const { arrival } = this
+    arrival.conn = conn
+    arrival.session = session
+    arrival.xid = xid
+    arrival.type = type
+    arrival.ids = conn.ids
+    arrival.receivedMs = nowMs
+    arrival.buf = buf
+    arrival.off = off
+    arrival.end = end
+    arrival.largeBytes = large
+    if (this.load.mustWait(type)) this.load.wait(arrival)
+    else this.take(arrival)
+    return !conn.closing && !this.load.shouldStop(conn)
+  }
+
+  private take(arrival: Arrival): void {
+    const { conn, session, type } = arrival
     const refused = this.refusal(session, type)
     if (refused !== Err.ok) {
-      this.answerInTurn(conn, xid, type, refused, large)
+      this.answerInTurn(arrival, refused)
     } else if (hasWriteForm(type) && !(type === OpCode.closeSession && session.local)) {
-      this.submit(conn, session, xid, type, buf, off, end, large)
+      this.submit(arrival)
     } else if (type === OpCode.sync && this.flow !== null) {
-      this.forwardSync(this.flow, conn, session, xid, buf, off, end, large)
+      this.forwardSync(this.flow, arrival)
     } else if (conn.head !== null) {
-      this.inProcess++
-      this.largeBytes += large
-      conn.enqueue(new Pending(conn, xid, type, nowMs, WAITS, buf.slice(off, end), Err.ok, large))
+      this.load.inProcess++
+      conn.enqueue(new Pending(arrival, WAITS, arrival.copyBody(), Err.ok))
     } else {
-      this.inProcess++
-      this.read(conn, xid, type, conn.ids, buf, off, end, nowMs)
+      const { xid, ids, buf, off, end, receivedMs, largeBytes } = arrival
+      this.load.inProcess++
+      this.read(conn, xid, type, ids, buf, off, end, receivedMs)
+      this.load.endLarge(largeBytes)
     }
-    return !conn.closing && !this.shouldStop(conn)
+  }
+
+  /** The turn of a request that had to wait for room. Its client may be gone, or its session. */
+  private readonly takeWaiting: Take = (arrival, refused) => {
+    const { conn, session, type } = arrival
+    const dead = session.closing || this.sessions.get(session.hi, session.lo) !== session
+    if (dead || (conn.closing && !conn.closed) || (conn.closed && (!hasWriteForm(type) || session.local))) {
+      this.load.endLarge(arrival.largeBytes)
+    } else if (refused) this.answerInTurn(arrival, Err.throttledOp)
+    else this.take(arrival)
+  }
+
+  /** Room was made: for requests that wait, and for connections that are not read from. */
+  private goOn(): void {
+    this.load.admit(this.host.nowMs(), this.takeWaiting)
+    this.load.goOn()
   }
 
   /** Why a request goes no further than here, whatever it says. A session that has moved may still be closed, as in Java. */
@@ -223,12 +253,11 @@ export class Pipeline {
   }
 
   /** An error that is settled, behind the replies that come first. */
-  private answerInTurn(conn: Connection, xid: number, type: number, err: number, large: number): void {
-    const pending = new Pending(conn, xid, type, this.host.nowMs(), WAITS, null, err, large)
-    this.inProcess++
-    this.largeBytes += large
-    conn.enqueue(pending)
-    if (conn.head === pending) this.runWaiting(conn)
+  private answerInTurn(arrival: Arrival, err: number): void {
+    const pending = new Pending(arrival, WAITS, null, err)
+    this.load.inProcess++
+    pending.conn.enqueue(pending)
+    if (pending.conn.head === pending) this.runWaiting(pending.conn)
   }
 
   private touch(session: Session, nowMs: number): void {
@@ -236,43 +265,22 @@ export class Pipeline {
     else this.sessions.touch(session, nowMs)
   }
 
-  /** Above the limit a client that has requests outstanding is not read from until they are answered. */
-  private shouldStop(conn: Connection): boolean {
-    if (!this.overLimit(conn)) return false
-    conn.throttled = true
-    this.throttled.add(conn)
-    return true
-  }
-
-  private overLimit(conn: Connection): boolean {
-    const { outstandingLimit, requestThrottleMax } = this.options
-    if (this.inProcess > outstandingLimit && conn.outstanding > 0) return true
-    return requestThrottleMax > 0 && this.inProcess >= requestThrottleMax
-  }
-
   /** Prepares and proposes a write of a client, or forwards it; its reply comes with the delivery, in order. */
-  private submit(
-    conn: Connection,
-    session: Session,
-    xid: number,
-    type: number,
-    buf: Uint8Array,
-    off: number,
-    end: number,
-    large: number,
-  ): void {
+  private submit(arrival: Arrival): void {
+    const { conn, session, type } = arrival
     if (session.local) {
-      const err = this.upgrade(session, type, buf, off, end)
+      const err = this.upgrade(arrival)
       if (err !== Err.ok) {
-        this.answerInTurn(conn, xid, type, err, large)
+        this.answerInTurn(arrival, err)
         return
       }
     }
     if (this.flow !== null) {
-      this.forwardWrite(this.flow, conn, session, xid, type, buf, off, end, large)
+      this.forwardWrite(this.flow, arrival)
       return
     }
     if (this.proposer.runsOut()) {
+      this.load.endLarge(arrival.largeBytes)
       conn.closeNow('the epoch has no zxids left')
       return
     }
@@ -280,23 +288,30 @@ export class Pipeline {
     request.type = type
     request.sessionHi = session.hi
     request.sessionLo = session.lo
-    request.cxid = xid
-    request.ids = conn.ids
-    request.buf = buf
-    request.off = off
-    request.end = end
-    const nowMs = this.host.nowMs()
+    request.cxid = arrival.xid
+    request.ids = arrival.ids
+    request.buf = arrival.buf
+    request.off = arrival.off
+    request.end = arrival.end
     const zxid = this.proposer.propose(request)
     if (zxid === -1) {
-      this.answerInTurn(conn, xid, type, Err.marshallingError, large)
+      this.answerInTurn(arrival, Err.marshallingError)
       return
     }
     if (type === OpCode.closeSession) session.closing = true
-    this.inProcess++
-    this.largeBytes += large
-    const pending = new Pending(conn, xid, type, nowMs, zxid, null, Err.ok, large)
+    this.load.inProcess++
+    const pending = new Pending(arrival, zxid, null, Err.ok)
     this.inflight.push(pending)
     conn.enqueue(pending)
+  }
+
+  private submitCreation(conn: Connection, session: Session, body: Uint8Array): void {
+    const arrival = new Arrival(conn, session)
+    arrival.type = OpCode.createSession
+    arrival.receivedMs = this.host.nowMs()
+    arrival.buf = body
+    arrival.end = body.length
+    this.submit(arrival)
   }
 
   /** A request of the server's own (reaper, expiry): nobody waits for an answer. Leader and standalone only. */
@@ -319,7 +334,7 @@ export class Pipeline {
    * Makes a local session known to all when it is about to own something. In order: the leader meets its creation
    * ahead of the request that needs it. An error code where that must not be.
    */
-  private upgrade(session: Session, type: number, buf: Uint8Array, off: number, end: number): number {
+  private upgrade({ session, type, buf, off, end }: Arrival): number {
     this.input.reset(buf, off, end)
     if (!makesEphemeral(type, this.input, this.op)) return Err.ok
     if (!this.options.localSessionsUpgradingEnabled) {
@@ -360,49 +375,29 @@ export class Pipeline {
   // ------------------------------------------------------------------ learner
 
   /** A request that the leader could not decode would never be answered: it ends here. */
-  private forwardWrite(
-    flow: LearnerFlow,
-    conn: Connection,
-    session: Session,
-    xid: number,
-    type: number,
-    buf: Uint8Array,
-    off: number,
-    end: number,
-    large: number,
-  ): void {
+  private forwardWrite(flow: LearnerFlow, arrival: Arrival): void {
+    const { conn, session, xid, type, buf, off, end } = arrival
     const creates = type === OpCode.createSession
     this.input.reset(buf, off, end)
     if (!creates && !isWellFormed(type, this.input, this.op)) {
-      this.answerInTurn(conn, xid, type, Err.marshallingError, large)
+      this.answerInTurn(arrival, Err.marshallingError)
       return
     }
-    this.inProcess++
-    this.largeBytes += large
+    this.load.inProcess++
     if (type === OpCode.closeSession) session.closing = true
-    const pending = new Pending(conn, xid, type, this.host.nowMs(), FORWARDED, null, Err.ok, large)
+    const pending = new Pending(arrival, FORWARDED, null, Err.ok)
     flow.pushWrite(session, pending)
     conn.enqueue(pending)
-    this.forward(session, xid, type, buf.subarray(off, end), creates ? null : conn.ids)
+    this.forward(session, xid, type, buf.subarray(off, end), creates ? null : arrival.ids)
   }
 
-  private forwardSync(
-    flow: LearnerFlow,
-    conn: Connection,
-    session: Session,
-    xid: number,
-    buf: Uint8Array,
-    off: number,
-    end: number,
-    large: number,
-  ): void {
-    this.inProcess++
-    this.largeBytes += large
-    const body = buf.slice(off, end)
-    const pending = new Pending(conn, xid, OpCode.sync, this.host.nowMs(), FORWARDED, body, Err.ok, large)
+  private forwardSync(flow: LearnerFlow, arrival: Arrival): void {
+    this.load.inProcess++
+    const body = arrival.copyBody()
+    const pending = new Pending(arrival, FORWARDED, body, Err.ok)
     flow.pushSync(pending)
-    conn.enqueue(pending)
-    this.forward(session, xid, OpCode.sync, body, conn.ids)
+    pending.conn.enqueue(pending)
+    this.forward(arrival.session, arrival.xid, OpCode.sync, body, arrival.ids)
   }
 
   private forward(
@@ -420,7 +415,7 @@ export class Pipeline {
     const sync = this.flow?.takeSync() ?? null
     if (sync === null) return
     this.runWaiting(sync.conn)
-    if (this.throttled.size > 0) this.releaseThrottled()
+    this.goOn()
   }
 
   /** Visits the sessions heard of since the last call. */
@@ -475,7 +470,7 @@ export class Pipeline {
       return
     }
     if (type === OpCode.sync && !this.mayAnswerSync()) {
-      this.inProcess-- // as if it had never come in: somebody else may lead already, and have newer things to show
+      this.load.inProcess-- // as if it had never come in: somebody else may lead already, and have newer things to show
       conn.closeNow('this leader hears of no quorum')
       return
     }
@@ -510,7 +505,7 @@ export class Pipeline {
   /** Its session is served elsewhere by now. No reply, as in Java: the client must not take it for the session's. */
   private closeMoved({ conn, xid }: Pending): void {
     if (xid > 0) conn.outstanding--
-    this.inProcess--
+    this.load.inProcess--
     conn.closeAfterFlush('session moved to another server')
   }
 
@@ -518,7 +513,7 @@ export class Pipeline {
   private finished(conn: Connection, xid: number, type: number, receivedMs: number, bytes: number): void {
     const nowMs = this.host.nowMs()
     if (xid > 0) conn.outstanding--
-    this.inProcess--
+    this.load.inProcess--
     this.metrics.addLatency(nowMs - receivedMs, hasWriteForm(type))
     conn.stats.replied(type, xid, this.state.zxidLast, receivedMs, nowMs)
     countSent(this.metrics, conn, bytes)
@@ -528,8 +523,8 @@ export class Pipeline {
   private runWaiting(conn: Connection): void {
     for (let next = conn.head; next !== null && next.zxid === WAITS; next = conn.head) {
       conn.dequeue()
-      this.largeBytes -= next.largeBytes
-      if (conn.closed || conn.closing) this.inProcess--
+      this.load.endLarge(next.largeBytes)
+      if (conn.closed || conn.closing) this.load.inProcess--
       else if (next.err !== Err.ok) this.replyError(next)
       else this.read(conn, next.xid, next.type, next.ids, next.body!, 0, next.body!.length, next.receivedMs)
     }
@@ -547,12 +542,13 @@ export class Pipeline {
     if (this.flow === null) this.prep.applied(zxid)
     if (pending === null) return
     this.flow?.forgetIdle(pending.conn.session!)
-    this.largeBytes -= pending.largeBytes
+    this.load.endLarge(pending.largeBytes)
     const { conn } = pending
     assert(conn.head === pending, 'replies in order')
     conn.dequeue()
     if (conn.closed || conn.closing) {
-      this.inProcess--
+      this.load.inProcess--
+      this.load.countStaleReply()
     } else if (this.outcome.err === Err.sessionMoved) {
       this.closeMoved(pending)
     } else if (pending.type === OpCode.createSession && (conn.connecting || this.outcome.err === Err.ok)) {
@@ -561,7 +557,8 @@ export class Pipeline {
       this.replyToWrite(pending)
     }
     this.runWaiting(conn)
-    if (this.throttled.size > 0) this.releaseThrottled()
+    this.load.answered(conn)
+    if (this.load.waiting > 0) this.goOn()
   }
 
   private takeInflight(zxid: Zxid): Pending | null {
@@ -584,22 +581,12 @@ export class Pipeline {
     }
   }
 
-  private releaseThrottled(): void {
-    for (const conn of this.throttled) if (!this.overLimit(conn)) this.release(conn)
-  }
-
-  private release(conn: Connection): void {
-    this.throttled.delete(conn)
-    conn.throttled = false
-    if (!conn.closed) conn.resume()
-  }
-
   private sessionReady(conn: Connection, pending: Pending): void {
     conn.connecting = false
     const session = conn.session!
     if (pending.xid > 0) conn.outstanding-- // a session that has been there before (compat.serverOps)
     session.timeoutMs = conn.timeoutMs
-    this.inProcess--
+    this.load.inProcess--
     this.metrics.addLatency(this.host.nowMs() - pending.receivedMs, true)
     conn.stats.replied(OpCode.createSession, 0, this.state.zxidLast, pending.receivedMs, this.host.nowMs())
     if (this.outcome.err !== Err.ok) {
@@ -665,13 +652,14 @@ export class Pipeline {
   onClosed(conn: Connection): void {
     conn.closed = true
     this.state.watches.removeConnection(conn.connId)
-    this.throttled.delete(conn)
+    this.load.forget(conn)
     const { session } = conn
     if (session !== null && session.client === conn) {
       session.client = null
       this.flow?.forgetIdle(session)
     }
     if (conn.head !== null && conn.head.zxid === WAITS) this.runWaiting(conn)
+    this.goOn()
   }
 
   /** One tick: sessions whose time is up are closed by transaction, local ones without. */
@@ -680,5 +668,6 @@ export class Pipeline {
       this.host.info('session expired', { session: id64Hex(session.hi, session.lo), timeoutMs: session.timeoutMs })
       this.closeSession(session)
     })
+    this.goOn()
   }
 }

@@ -27,6 +27,10 @@ export function pipelineOptions(
     sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
     outstandingLimit: config.globalOutstandingLimit,
     requestThrottleMax: config.requestThrottleMaxRequests,
+    dropStale: config.requestThrottleDropStale,
+    staleConnectionCheck: config.requestStaleConnectionCheck,
+    staleLatencyCheck: config.requestStaleLatencyCheck,
+    throttledOpWaitMs: config.throttledOpWaitTimeMs,
     largeRequestBytes: config.largeRequestThresholdBytes,
     largeRequestsBytesMax: config.largeRequestMaxBytes,
   }

@@ -45,6 +45,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'handshake.ts',
       'ip.ts',
       'learnerflow.ts',
+      'load.ts',
       'outcome.ts',
       'outstanding.ts',
       'paths.ts',

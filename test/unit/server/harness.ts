@@ -43,6 +43,9 @@ export interface HarnessOptions {
   outstandingLimit?: number
   extendedTypes?: boolean
   requestThrottleMax?: number
+  dropStale?: boolean
+  staleLatencyCheck?: boolean
+  throttledOpWaitMs?: number
   largeRequestBytes?: number
   largeRequestsBytesMax?: number
   throttle?: Partial<ConnectionThrottle>
@@ -214,6 +217,10 @@ export class Harness implements ConnectionHost {
         sessionTimeoutMaxMs: 20_000,
         outstandingLimit: options.outstandingLimit ?? 1000,
         requestThrottleMax: options.requestThrottleMax ?? 0,
+        dropStale: options.dropStale ?? true,
+        staleConnectionCheck: true,
+        staleLatencyCheck: options.staleLatencyCheck ?? false,
+        throttledOpWaitMs: options.throttledOpWaitMs ?? 0,
         largeRequestBytes: options.largeRequestBytes ?? -1,
         largeRequestsBytesMax: options.largeRequestsBytesMax ?? 0,
       },
