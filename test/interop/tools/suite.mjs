@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } f
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { javaServer } from '../../durability/peers.mjs'
+import { WireClient } from '../../durability/wire.mjs'
 import { javaFlags, runToEnd } from '../process.mjs'
 import { fourLetterWord, Server } from '../server.mjs'
 import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
@@ -21,6 +22,8 @@ const quietly = [`-Dlogback.configurationFile=${join(here, '..', 'logback.xml')}
 const config = { snapCount: 150, preAllocSize: 64, extendedTypesEnabled: true }
 /** The methods in turn: one round of the load each. */
 const rounds = ['', 'gz', 'snappy']
+/** Far more than it takes. */
+const CHECKPOINT_WRITES_MAX = 20_000
 
 /** The class path of the Java server. */
 export async function fetchJavaTools() {
@@ -47,6 +50,7 @@ export async function runTools(classpath, options, report) {
       await fill(command, kind, tools, join(directory, kind))
       await compareAll(join(directory, kind), `files of ${kind}`, tools, check)
       await checkBackup(join(directory, kind), `files of ${kind}`, servers, check)
+      await checkExport(join(directory, kind), `files of ${kind}`, servers, tools, check)
     }
   } finally {
     if (options.keep) {
@@ -85,7 +89,6 @@ async function compareAll(data, whose, tools, check) {
   const dir = join(data, 'version-2')
   const logs = readdirSync(dir).filter((name) => /^log\.[0-9a-f]+$/.test(name))
   const snapshots = readdirSync(dir).filter((name) => name.startsWith('snapshot.'))
-  const newest = (names) => names.sort((a, b) => zxidOf(a) - zxidOf(b)).at(-1)
   await check(`${whose}: there are logs, and snapshots of every compression`, async () => {
     const kinds = new Set(snapshots.map((name) => name.split('.')[2] ?? ''))
     return logs.length >= 3 && kinds.size === 3 ? null : `${[...logs, ...snapshots]}`
@@ -105,7 +108,7 @@ async function compareAll(data, whose, tools, check) {
     await check(`${whose}: ${name} is printed alike with data`, () => tools.same('snapshot', ['-d', path]))
     await check(`${whose}: ${name} makes the same JSON`, () => tools.same('snapshot', ['-json', path]))
   }
-  const last = join(dir, newest(snapshots))
+  const last = join(dir, newestOf(snapshots))
   for (const args of [
     ['/', '0'],
     ['/', '1'],
@@ -117,7 +120,7 @@ async function compareAll(data, whose, tools, check) {
     )
   }
   await compareComparers(dir, snapshots, whose, tools, check)
-  await compareRecoveries(dir, join(data, '..', 'damage'), newest(logs), whose, tools, check)
+  await compareRecoveries(dir, join(data, '..', 'damage'), newestOf(logs), whose, tools, check)
   await compareChops(dir, logs, whose, tools, check)
   await compareCleanups(data, whose, tools, check)
 }
@@ -210,7 +213,7 @@ async function compareCleanups(data, whose, tools, check) {
 
 /** Backed up and restored by us, started by Java and by us. */
 async function checkBackup(data, whose, servers, check) {
-  const zoowarden = (...args) => outputOf(join(bin, 'zoowarden'), args, {}, '')
+  const zoowarden = (...args) => outputOf(join(bin, 'zoowarden'), args)
   const archive = join(data, '..', 'backup.tgz')
   rmSync(archive, { force: true })
   for (const [kind, command] of Object.entries(servers)) {
@@ -232,6 +235,67 @@ async function checkBackup(data, whose, servers, check) {
       }
     })
   }
+}
+
+/**
+ * A checkpoint, exported with the log behind it, is the tree that Apache's server has from the same log and the snapshot
+ * before the checkpoint.
+ */
+async function checkExport(data, whose, servers, tools, check) {
+  let source = null
+  let exported = ''
+  let written = ''
+  await check(`${whose}: a checkpoint of them, and of more, is exported`, async () => {
+    const server = await startOn(data, servers.ours, { ...config, snapCount: 20, 'snapshot.store': 'level' })
+    try {
+      await writeBelow('/exported', server)
+      await server.stop()
+    } finally {
+      await server.kill()
+      server.release()
+    }
+    source = join(server.dir, 'data')
+    exported = join(server.dir, 'exported')
+    const args = ['snapshot', 'export', '--log', join(server.dir, 'zoo.cfg'), exported]
+    const { out, code } = await outputOf(join(bin, 'zoowarden'), args)
+    return code === 0 ? null : `exit ${code}: ${out}${server.logTail()}`
+  })
+  await check(`${whose}: Apache's server makes a snapshot of the same`, async () => {
+    const server = await startOn(source, servers.java, config)
+    await server.kill()
+    server.release()
+    const dir = join(server.dir, 'data', 'version-2')
+    written = join(dir, newestOf(readdirSync(dir).filter((name) => /^snapshot\.[0-9a-f]+$/.test(name))))
+    return null
+  })
+  await check(`${whose}: Apache's formatter prints both alike`, async () => {
+    const [java, ours] = await Promise.all(
+      [written, exported].map((path) => tools.run('java', 'snapshot', ['-d', path])),
+    )
+    if (java.code !== 0 || !java.out.includes('/exported/last-')) return `exit ${java.code}: ${java.out}`
+    // The order of children is that in which a file has them.
+    const sorted = ({ out }) => out.split('\n----\n').sort().join('\n----\n')
+    return difference(sorted(java), sorted(ours))
+  })
+}
+
+/** Until there is a checkpoint, and some more for the log behind it. */
+async function writeBelow(top, server) {
+  const client = await WireClient.connect({ port: server.port })
+  const data = Buffer.from('x')
+  await client.create(top, data)
+  const written = () => server.logTail().includes('snapshot written')
+  for (let i = 0; i < CHECKPOINT_WRITES_MAX && !written(); i++) await client.create(`${top}/before-${i}`, data)
+  for (let i = 0; i < 5; i++) await client.create(`${top}/last-${i}`, data)
+  client.abandon()
+}
+
+/** A server on a copy of these files. */
+async function startOn(data, command, settings) {
+  const server = new Server(command, 'tools-copy', settings, {})
+  copyData(data, join(server.dir, 'data'))
+  await server.start()
+  return server
 }
 
 class Tools {
@@ -261,7 +325,7 @@ class Tools {
   }
 }
 
-function outputOf(command, args, env, input) {
+function outputOf(command, args, env = {}, input = '') {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'ignore'] })
     let out = ''
@@ -298,6 +362,10 @@ function breakChecksums(log, which) {
     at += 13 + bytes.readInt32BE(at + 8)
   }
   return bytes
+}
+
+function newestOf(names) {
+  return [...names].sort((a, b) => zxidOf(a) - zxidOf(b)).at(-1)
 }
 
 function zxidOf(name) {
