@@ -154,6 +154,7 @@ function linksOptions({ quorum, serverId }: Config) {
   const places = own?.addresses ?? []
   return {
     ...LINKS_DEFAULTS,
+    sid: serverId!,
     electionAddresses: places.map(({ host, electionPort }) => ({ host, port: electionPort })),
     learnerAddresses: places.map(({ host, quorumPort }) => ({ host, port: quorumPort })),
     observerAddresses: places.map(({ host }) => ({ host, port: quorum.observerMasterPort })),

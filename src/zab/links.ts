@@ -6,14 +6,26 @@
  * turn ends. Both have limits, beyond which the link is closed: it can be made again, memory cannot.
  *
  * A link ends with exactly one onClose, unless we closed it ourselves; its id is never used again. Nothing here calls
- * the sink before the call that caused it has returned. Java: the socket halves of QuorumCnxManager, LearnerHandler,
+ * the sink before the call that caused it has returned. Where there is a Transport, a socket becomes a link when that is
+ * through; what it refuses, the sink sees as a dial that failed, or not at all. Java: the socket halves of QuorumCnxManager, LearnerHandler,
  * Leader.LearnerCnxAcceptor and Learner.connectToLeader.
  */
 
 import type { Socket } from 'node:net'
 import { assert } from '../jute/assert.ts'
 import { Output } from '../jute/output.ts'
-import { type Address, dialFirst, formatAddress, type Lookup, Names, Port, systemLookup } from './sockets.ts'
+import { readHello } from './notification.ts'
+import {
+  type Address,
+  dialFirst,
+  formatAddress,
+  type Lookup,
+  Names,
+  Port,
+  type Reached,
+  systemLookup,
+} from './sockets.ts'
+import { type AfterHello, HalfMade, type Passage, type PassageDone, type Transport } from './transport.ts'
 import type { LinkId, LinkKind, Sid } from './types.ts'
 
 /** What a member asks of the network. Calls do not call back before they return. */
@@ -45,6 +57,8 @@ export interface NetworkSink {
 }
 
 export interface LinksOptions {
+  /** Our own. Dials of the election port to larger ones only knock: Java waits for more, or for the end, behind the hello. */
+  readonly sid: Sid
   /** Our own, as the configuration has them. Port 0 lets the system choose. */
   readonly electionAddresses: readonly Address[]
   readonly learnerAddresses: readonly Address[]
@@ -66,9 +80,17 @@ export interface LinksOptions {
   /** Bytes not consumed on a link above which it is closed: more than the longest packet. */
   readonly inputBytesMax: number
   readonly lookup: Lookup
+  /** TLS, or authentication, between the members; null: neither. */
+  readonly transport: Transport | null
+  /** For all that a transport does with one socket. */
+  readonly transportTimeoutMs: Readonly<Record<LinkKind, number>>
+  /** Accepted sockets of one port that a transport has under way: in all, and of one address. */
+  readonly halfMadeMax: number
+  readonly halfMadePerAddressMax: number
 }
 
 export const LINKS_DEFAULTS = {
+  sid: Number.MAX_SAFE_INTEGER,
   observerAddresses: [] as readonly Address[],
   listenOnAllAddresses: false,
   connectTimeoutMs: 5000,
@@ -79,6 +101,10 @@ export const LINKS_DEFAULTS = {
   outputBytesMax: 256 * 1024 * 1024,
   inputBytesMax: 256 * 1024 * 1024,
   lookup: systemLookup,
+  transport: null as Transport | null,
+  transportTimeoutMs: { election: 10_000, learner: 10_000, observer: 10_000 },
+  halfMadeMax: 128,
+  halfMadePerAddressMax: 32,
 } as const
 
 export type LinksLog = (level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string) => void
@@ -94,6 +120,11 @@ class Link {
   readonly kind: LinkKind
   readonly socket: Socket
   readonly peer: string
+  /** Nothing comes behind the hello. */
+  readonly knock: boolean
+  /** What is still to be done when the hello has left; nothing else leaves, and nothing is read, before it is done. */
+  afterHello: AfterHello | null
+  shut: boolean
   /** What was not consumed lies in [start, end). */
   input: Uint8Array
   start: number
@@ -102,12 +133,14 @@ class Link {
   out: Output | null
   waiting: (() => void)[]
 
-  constructor(id: LinkId, kind: LinkKind, socket: Socket) {
+  constructor(id: LinkId, kind: LinkKind, { socket, peer, afterHello }: Passage, knock: boolean) {
     this.id = id
     this.kind = kind
     this.socket = socket
-    const host = (socket.remoteAddress ?? '?').replace(/^::ffff:(?=\d+\.)/, '')
-    this.peer = formatAddress({ host, port: socket.remotePort ?? 0 })
+    this.peer = peer === null ? peerOf(socket) : `${peerOf(socket)} (${peer})`
+    this.knock = knock
+    this.afterHello = afterHello
+    this.shut = false
     this.input = NOTHING
     this.start = 0
     this.end = 0
@@ -121,6 +154,7 @@ class Link {
 }
 
 const NOTHING = new Uint8Array(0)
+const KINDS: readonly LinkKind[] = ['election', 'learner', 'observer']
 
 export class Links implements Network {
   private readonly options: LinksOptions
@@ -132,6 +166,7 @@ export class Links implements Network {
   private readonly dials: Set<() => void>
   private readonly ports: Record<LinkKind, Port[]>
   private readonly wanted: Record<LinkKind, boolean>
+  private readonly halfMade: Record<LinkKind, HalfMade>
   private starting: { resolve(): void; reject(err: Error): void } | null
   private dirty: Link[]
   private readonly spareOutputs: Output[]
@@ -149,6 +184,8 @@ export class Links implements Network {
     this.dials = new Set()
     this.ports = { election: [], learner: [], observer: [] }
     this.wanted = { election: true, learner: false, observer: false }
+    const halfMade = (): HalfMade => new HalfMade(options.halfMadeMax, options.halfMadePerAddressMax)
+    this.halfMade = { election: halfMade(), learner: halfMade(), observer: halfMade() }
     this.starting = null
     this.dirty = []
     this.spareOutputs = []
@@ -171,9 +208,10 @@ export class Links implements Network {
     this.stopped = true
     this.starting?.resolve()
     this.starting = null
-    for (const kind of ['election', 'learner', 'observer'] as const) this.setPorts(kind, [])
-    for (const abandon of this.dials) abandon()
+    for (const kind of KINDS) this.setPorts(kind, [])
+    for (const abandon of [...this.dials]) abandon()
     this.dials.clear()
+    for (const kind of KINDS) this.halfMade[kind].abandonAll('the server stops')
     const closing: Promise<void>[] = []
     for (const link of [...this.links.values()]) {
       closing.push(new Promise((resolve) => link.socket.once('close', () => resolve())))
@@ -226,11 +264,7 @@ export class Links implements Network {
     const { bindRetryMs, learnerBindRetryMs, tcpKeepAlive } = this.options
     const retryMs = kind === 'election' ? bindRetryMs : learnerBindRetryMs
     return new Port(host, port, this.names, tcpKeepAlive, retryMs, {
-      onSocket: (socket) => {
-        const link = this.addLink(socket, kind)
-        this.log('debug', { link: link.id, kind, peer: link.peer }, 'a member has connected')
-        this.sink.onAccept(link.id, kind)
-      },
+      onSocket: (socket) => this.onSocket(socket, kind),
       onBound: (address) => {
         this.log('info', { kind, address: formatAddress(address) }, 'listening for other members')
         this.started(null)
@@ -266,27 +300,107 @@ export class Links implements Network {
   dial(sid: Sid, kind: LinkKind, addresses: readonly string[]): void {
     if (this.stopped) return
     const { connectTimeoutMs: timeoutMs, tcpKeepAlive: keepAlive } = this.options
-    const abandon = dialFirst(addresses, this.names, { timeoutMs, keepAlive }, (socket, why) => {
+    const abandon = dialFirst(addresses, this.names, { timeoutMs, keepAlive }, (reached, why) => {
       this.dials.delete(abandon)
-      if (socket === null) {
+      if (reached === null) {
         this.log('debug', { sid, kind, why }, 'cannot connect to a member')
         this.sink.onDialFailed(sid, kind)
-        return
+      } else {
+        this.onReached(reached, sid, kind)
       }
-      const link = this.addLink(socket, kind)
-      this.log('debug', { link: link.id, kind, sid, peer: link.peer }, 'connected to a member')
-      this.sink.onOpen(link.id, sid, kind)
     })
     this.dials.add(abandon)
   }
 
-  private addLink(socket: Socket, kind: LinkKind): Link {
-    const link = new Link(++this.lastId, kind, socket)
+  private onReached({ socket, host }: Reached, sid: Sid, kind: LinkKind): void {
+    const opened = (passage: Passage): void => {
+      const link = this.addLink(passage, kind, kind === 'election' && sid > this.options.sid)
+      this.log('debug', { link: link.id, kind, sid, peer: link.peer }, 'connected to a member')
+      this.sink.onOpen(link.id, sid, kind)
+    }
+    const { transport } = this.options
+    if (transport === null) {
+      opened({ socket, peer: null, afterHello: null })
+      return
+    }
+    const peer = peerOf(socket)
+    const abandon = this.secure(
+      socket,
+      kind,
+      (done) => transport.connect(socket, { sid, kind, host }, done),
+      (err, passage) => {
+        this.dials.delete(cancel)
+        if (passage !== null) {
+          opened(passage)
+          return
+        }
+        this.log('warn', { sid, kind, host, peer, reason: err!.message }, 'connection to a member failed')
+        this.sink.onDialFailed(sid, kind)
+      },
+    )
+    const cancel = (): void => abandon(null)
+    this.dials.add(cancel)
+  }
+
+  private onSocket(socket: Socket, kind: LinkKind): void {
+    const opened = (passage: Passage): void => {
+      const link = this.addLink(passage, kind, false)
+      this.log('debug', { link: link.id, kind, peer: link.peer }, 'a member has connected')
+      this.sink.onAccept(link.id, kind)
+    }
+    const { transport } = this.options
+    if (transport === null) {
+      opened({ socket, peer: null, afterHello: null })
+      return
+    }
+    const peer = peerOf(socket)
+    const abandon = this.secure(
+      socket,
+      kind,
+      (done) => transport.accept(socket, kind, done),
+      (err, passage) => {
+        remove()
+        if (passage !== null) opened(passage)
+        else this.log('warn', { kind, peer, reason: err!.message }, 'connection of a member refused')
+      },
+    )
+    const remove = this.halfMade[kind].add(hostOf(socket), (why) => abandon(this.stopped ? null : new Error(why)))
+  }
+
+  /**
+   * Has the transport do its work on a socket, and answers once and later: with a passage, or with a reason where the
+   * socket is gone. The returned function ends it before; without an error there is no answer then.
+   */
+  private secure(
+    socket: Socket,
+    kind: LinkKind,
+    begin: (done: PassageDone) => void,
+    ended: PassageDone,
+  ): (err: Error | null) => void {
+    const timeoutMs = this.options.transportTimeoutMs[kind]
+    let over = false
+    const finish = (err: Error | null, passage: Passage | null, silent = false): void => {
+      if (over) {
+        passage?.socket.destroy()
+        return
+      }
+      over = true
+      clearTimeout(timer)
+      if (passage === null) socket.destroy()
+      if (!silent) ended(err, passage)
+    }
+    const timer = setTimeout(() => finish(new Error(`not through within ${timeoutMs} ms`), null), timeoutMs)
+    socket.on('error', (err) => finish(err, null))
+    socket.on('close', () => finish(new Error('closed by the other side'), null))
+    begin(finish)
+    return (err) => finish(err, null, err === null)
+  }
+
+  private addLink(passage: Passage, kind: LinkKind, knock: boolean): Link {
+    const { socket } = passage
+    const link = new Link(++this.lastId, kind, passage, knock)
     this.links.set(link.id, link)
     let why = 'closed by the other side'
-    socket.on('data', (chunk: Buffer) => this.onData(link, chunk))
-    // Nobody here half-closes a connection: one side's end is the end.
-    socket.on('end', () => socket.destroy())
     socket.on('error', (err) => {
       why = err.message
     })
@@ -295,7 +409,16 @@ export class Links implements Network {
       this.log('debug', { link: link.id, kind, peer: link.peer, why }, 'link lost')
       this.sink.onClose(link.id)
     })
+    if (link.afterHello === null) this.read(link)
     return link
+  }
+
+  private read(link: Link): void {
+    const { socket } = link
+    socket.on('data', (chunk: Buffer) => this.onData(link, chunk))
+    // Nobody goes on with half a connection: one side's end is the end.
+    socket.on('end', () => socket.destroy())
+    socket.resume() // a transport may have paused it
   }
 
   close(id: LinkId, why: string): void {
@@ -352,11 +475,15 @@ export class Links implements Network {
     if (link === undefined || link.socket.destroyed) return
     if (link.out === null) {
       link.out = this.spareOutputs.pop() ?? new Output(4096)
-      this.dirty.push(link)
-      if (this.dirty.length === 1) this.want()
+      if (!link.shut) this.mark(link)
     }
     link.out.raw(bytes)
     if (link.bytesUnsent > this.options.outputBytesMax) this.giveUp(link, 'it does not read what it is sent')
+  }
+
+  private mark(link: Link): void {
+    this.dirty.push(link)
+    if (this.dirty.length === 1) this.want()
   }
 
   whenRoom(id: LinkId, done: () => void): void {
@@ -374,8 +501,16 @@ export class Links implements Network {
   }
 
   private write(link: Link): void {
+    if (link.afterHello !== null && this.links.has(link.id)) {
+      this.writeHello(link, link.afterHello)
+      return
+    }
     const out = link.out!
     link.out = null
+    if (link.knock && this.links.has(link.id)) {
+      link.socket.end(Buffer.from(out.bytes()))
+      return
+    }
     if (out.pos > KEPT_BYTES) {
       // Too long to copy once more: the buffer goes with it.
       if (this.links.has(link.id)) link.socket.write(out.bytes(), () => this.onWritten(link))
@@ -388,6 +523,35 @@ export class Links implements Network {
     }
     out.clear()
     if (out.buf.length <= KEPT_BYTES && this.spareOutputs.length < SPARE_OUTPUTS) this.spareOutputs.push(out)
+  }
+
+  /** Lets the hello out, has done what comes behind it, and only then goes on. */
+  private writeHello(link: Link, afterHello: AfterHello): void {
+    const { socket, kind } = link
+    const out = link.out!
+    const bytes = Buffer.from(out.bytes())
+    const hello = readHello(bytes, 0, bytes.length)
+    assert(hello !== null, 'an election link begins with a hello')
+    link.afterHello = null
+    link.shut = true
+    out.clear()
+    if (hello.end < bytes.length) out.raw(bytes.subarray(hello.end))
+    socket.write(bytes.subarray(0, hello.end))
+    const timeoutMs = this.options.transportTimeoutMs[kind]
+    const timer = setTimeout(() => this.giveUp(link, `not through within ${timeoutMs} ms`), timeoutMs)
+    socket.on('close', () => clearTimeout(timer))
+    afterHello((err) => {
+      clearTimeout(timer)
+      if (!this.links.has(link.id)) return
+      if (err !== null) {
+        this.giveUp(link, err.message)
+        return
+      }
+      link.shut = false
+      this.read(link)
+      if (out.pos > 0) this.mark(link)
+      else link.out = null
+    })
   }
 
   private onWritten(link: Link): void {
@@ -424,6 +588,14 @@ function keep(link: Link, chunk: Uint8Array, off: number): void {
   }
   link.input.set(chunk.subarray(off), link.end)
   link.end += more
+}
+
+function hostOf(socket: Socket): string {
+  return (socket.remoteAddress ?? '?').replace(/^::ffff:(?=\d+\.)/, '')
+}
+
+function peerOf(socket: Socket): string {
+  return formatAddress({ host: hostOf(socket), port: socket.remotePort ?? 0 })
 }
 
 function isWildcard(host: string): boolean {

@@ -107,6 +107,12 @@ export interface DialOptions {
   readonly keepAlive: boolean
 }
 
+/** A connected socket, and the host it was dialed by: as it was written, not what a name service made of it. */
+export interface Reached {
+  readonly socket: Socket
+  readonly host: string
+}
+
 /**
  * Tries all addresses at once; the first to connect wins and the others are given up. `done` is called once and later,
  * with a connected socket or with the reasons, unless the returned function was called first: it abandons the dial.
@@ -115,17 +121,17 @@ export function dialFirst(
   texts: readonly string[],
   names: Names,
   options: DialOptions,
-  done: (socket: Socket | null, why: string) => void,
+  done: (reached: Reached | null, why: string) => void,
 ): () => void {
   const attempts = new Map<string, Socket>()
   const reasons: string[] = []
   let open = 1 // this call itself, so that it cannot end before all texts were taken
   let over = false
-  const finish = (winner: Socket | null, why: string): void => {
+  const finish = (winner: Reached | null, why: string): void => {
     if (over) return
     over = true
     clearTimeout(timer)
-    for (const socket of attempts.values()) if (socket !== winner) socket.destroy()
+    for (const socket of attempts.values()) if (socket !== winner?.socket) socket.destroy()
     attempts.clear()
     done(winner, why)
   }
@@ -138,7 +144,7 @@ export function dialFirst(
     if (open === 0) finish(null, reasons.length === 0 ? 'no address is known' : reasons.join('; '))
   }
   const timer = setTimeout(() => finish(null, `no answer in ${options.timeoutMs} ms`), options.timeoutMs)
-  const tryOne = (host: string, port: number): void => {
+  const tryOne = (written: string, host: string, port: number): void => {
     const text = formatAddress({ host, port })
     if (attempts.has(text)) return
     open++
@@ -152,7 +158,7 @@ export function dialFirst(
     socket.once('connect', () => {
       if (over) return
       socket.off('error', onError)
-      finish(socket, '')
+      finish({ socket, host: written }, '')
     })
   }
   for (const text of texts) {
@@ -168,7 +174,7 @@ export function dialFirst(
         lose(text, err.message)
         return
       }
-      for (const host of found) tryOne(host, address.port)
+      for (const host of found) tryOne(address.host, host, address.port)
       release()
     })
   }

@@ -1,7 +1,7 @@
 /**
  * The words of agreement, and its boundary with the world.
  *
- * Everything here but links.ts and sockets.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is
+ * Everything here but links.ts, sockets.ts and transport.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is
  * to be done goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the
  * bytes of a log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
  *
