@@ -60,9 +60,13 @@ export class SnapshotStores {
     return this.inUse?.fileBytes ?? 0
   }
 
-  /** After recovery, before anybody is served: does away with a checkpoint where files are wanted. */
+  /**
+   * After recovery, before anybody is served: does away with a checkpoint where files are wanted. Rejects with
+   * StorageError where checkpoints are wanted and cannot be had: the first one is due only after `snapCount` writes.
+   */
   async settle({ state, fromCheckpoint }: Recovered, info: (message: string) => void): Promise<void> {
     const { checkpoint, files } = this
+    await this.inUse?.available()
     if (checkpoint === null || this.inUse !== null || !(await checkpoint.exists())) return
     if (fromCheckpoint) {
       await files.takeSnapshot(state)

@@ -34,6 +34,8 @@ export interface KvHome {
   /** As an operator would name it. */
   readonly path: string
   exists(): Promise<boolean>
+  /** Rejects with StorageError where no database can be opened, here or anywhere. */
+  available?(): Promise<void>
   /** Makes it if it is not there. What it holds is durable when this is done. */
   open(): Promise<Kv>
   /** Removes it; a crash leaves all of it or nothing that `exists`. It must be closed. */

@@ -48,6 +48,10 @@ export class LevelHome implements KvHome {
     return later<boolean>((got) => this.disk.isDir(this.path, got))
   }
 
+  async available(): Promise<void> {
+    await loadLevel(this.path)
+  }
+
   async open(): Promise<Kv> {
     const { Level } = await loadLevel(this.path)
     await this.removeRetired()
@@ -147,7 +151,7 @@ async function loadLevel(path: string): Promise<LevelModule> {
   try {
     return (await import(PACKAGE)) as LevelModule
   } catch (err) {
-    const text = 'the package `level` cannot be loaded (npm install installs it), without which this cannot be read'
+    const text = 'the package `level` cannot be loaded (npm install installs it), without which there is no checkpoint'
     throw new StorageError(text, path, null, err)
   }
 }

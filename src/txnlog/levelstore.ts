@@ -198,6 +198,11 @@ export class LevelStore implements SnapshotStore, CheckpointHistory, CheckpointS
 
   // ------------------------------------------------------------------ reading
 
+  /** Rejects with StorageError where there cannot be any. */
+  async available(): Promise<void> {
+    await this.home.available?.()
+  }
+
   async find(): Promise<Zxid | null> {
     if (this.opened === null && !(await this.home.exists())) return null
     return (await this.open()).meta?.zxid ?? null

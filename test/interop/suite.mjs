@@ -90,7 +90,8 @@ export function peerEnv(target) {
   }
 }
 
-function runProgram(suite, program, target, report) {
+/** Runs a program to its end; each of its checks is reported. */
+export function runProgram(suite, program, target, report) {
   return new Promise((resolve) => {
     const child = startGroup(program.command, program.args, {
       cwd: program.cwd ?? target.workDir,
