@@ -3,7 +3,7 @@
  *
  * Pure: the digest of a password comes from the caller (`Digester`), so that no crypto import enters here.
  * Java: ZooKeeperServer.checkACL, PrepRequestProcessor.fixupACL, DigestAuthenticationProvider, IPAuthenticationProvider,
- * ProviderRegistry.
+ * SASLAuthenticationProvider, ProviderRegistry.
  */
 
 import { type AclEntry, type AclTable, encodeAcl, OPEN_ACL } from '../datatree/acl.ts'
@@ -12,6 +12,7 @@ import { Input } from '../jute/input.ts'
 import type { Output } from '../jute/output.ts'
 import { decodeText } from '../jute/text.ts'
 import { isValidIpExpression, matchesIp } from './ip.ts'
+import { parseKerberosName } from './sasl/kerberosname.ts'
 
 /** One thing a connection has proved to be. Lists of these are immutable: a new one replaces the old. */
 export interface AuthId {
@@ -30,10 +31,22 @@ export interface AuthOptions {
   readonly digest: Digester
   /** Names that a client of the `ensemble` scheme may expect this server to have; null: the scheme is not provided. */
   readonly ensembleNames: readonly string[] | null
+  /** Null: there is neither a login by SASL nor the scheme in ACLs. */
+  readonly sasl: SaslOptions | null
   /** The longest ACL list taken, encoded (jute.maxbuffer, or what a transaction may have with compat.identities). */
   readonly aclBytesMax: number
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
   readonly enforcedSchemes: readonly string[]
+}
+
+/** What a login by SASL is good for; the login itself is handshake.ts's. */
+export interface SaslOptions {
+  /** ACLs may name ids of this scheme. */
+  readonly provided: boolean
+  /** The id in an ACL that stands for whoever has logged in (letAnySaslUserDoX); null: none does. */
+  readonly anyUser: string | null
+  /** Ids that are the super user. */
+  readonly superUsers: readonly string[]
 }
 
 /** jute vector<ACL> of exactly world:anyone ALL, what nearly every request carries. */
@@ -71,20 +84,26 @@ export class Auth {
 
   /** Is there a provider for this scheme? `world` and `super` have none. */
   hasProvider(scheme: string): boolean {
-    return scheme === 'ip' || (scheme === 'digest' && this.options.digestAuthEnabled)
+    return scheme === 'ip' || this.isAuthenticated(scheme)
   }
 
   private matches(scheme: string, id: string, expression: string): boolean {
-    return scheme === 'ip' ? matchesIp(id, expression) : id === expression
+    if (scheme === 'ip') return matchesIp(id, expression)
+    if (id === expression) return true
+    return scheme === 'sasl' && (id === 'super' || expression === this.options.sasl?.anyUser)
   }
 
   /** An id of this scheme was proved by the client (not just observed), so `auth:` expands to it. */
   private isAuthenticated(scheme: string): boolean {
-    return scheme === 'digest' && this.options.digestAuthEnabled
+    return (
+      (scheme === 'digest' && this.options.digestAuthEnabled) ||
+      (scheme === 'sasl' && this.options.sasl?.provided === true)
+    )
   }
 
   private isValidId(scheme: string, id: string): boolean {
     if (scheme === 'ip') return isValidIpExpression(id)
+    if (scheme === 'sasl') return parseKerberosName(id) !== null
     return javaSplitParts(id, ':') === 2
   }
 
@@ -155,6 +174,18 @@ export class Auth {
     if (id === this.options.superDigest) added.push({ scheme: 'super', id: '' })
     added.push({ scheme, id })
     return added
+  }
+
+  /** Ids of a client that has logged in by SASL. */
+  saslIds(id: string): AuthId[] {
+    const ids: AuthId[] = [{ scheme: 'sasl', id }]
+    if (id !== '' && this.options.sasl?.superUsers.includes(id)) ids.push({ scheme: 'super', id: '' })
+    return ids
+  }
+
+  /** Nothing is served to a client whose login by SASL has failed. */
+  get saslRequired(): boolean {
+    return this.options.enforcedSchemes.includes('sasl')
   }
 
   /** False while a scheme is enforced and the client has proved none of them. */

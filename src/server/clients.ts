@@ -18,6 +18,7 @@ import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, word
 import { hostAddress } from './ip.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
+import type { SaslServerLogin } from './sasl/mechanism.ts'
 import type { Turn } from './turn.ts'
 
 export interface ClientsOptions {
@@ -29,6 +30,8 @@ export interface ClientsOptions {
   readonly sessionlessTimeoutMs: number
   readonly tcpKeepAlive: boolean
   readonly fourLetterWords: ReadonlySet<string>
+  /** How clients log in by SASL; null: not at all. */
+  readonly login: SaslServerLogin | null
 }
 
 export interface ClientsHost {
@@ -42,7 +45,7 @@ export interface ClientsHost {
   warn(message: string, fields: Record<string, unknown>): void
 }
 
-export function clientsOptions(config: Config): ClientsOptions {
+export function clientsOptions(config: Config, login: SaslServerLogin | null): ClientsOptions {
   return {
     juteMaxBufferBytes: config.juteMaxBufferBytes,
     maxClientCnxns: config.maxClientCnxns,
@@ -50,6 +53,7 @@ export function clientsOptions(config: Config): ClientsOptions {
     sessionlessTimeoutMs: config.sessionlessCnxnTimeoutMs,
     tcpKeepAlive: config.clientTcpKeepAlive,
     fourLetterWords: enabledWords(config.fourLetterWhitelist, config.readonlyModeEnabled),
+    login,
   }
 }
 
@@ -198,6 +202,7 @@ export class Clients implements ConnectionHost {
     }
     const connId = this.freeIds.pop() ?? this.byId.length
     const conn = new Connection(connId, address, socket.remotePort ?? 0, this, nowMs, this.host.wallMs())
+    conn.login = this.options.login
     const frames = new FrameReader(this.options.juteMaxBufferBytes, (buf, off, end) =>
       this.onFrame(client, buf, off, end),
     )

@@ -13,6 +13,7 @@ import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
 import type { Membership } from './members.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
+import { readSasl, type SaslConfig } from './sasl/saslconfig.ts'
 import { ConfigError, parseJavaInteger, Secret, Settings } from './settings.ts'
 
 export interface ListenAddress {
@@ -122,6 +123,7 @@ export interface Config extends SecurityConfig {
   /** From dataDir/myid; null when there is no such file. */
   readonly serverId: number | null
   readonly quorum: QuorumConfig
+  readonly sasl: SaslConfig
 }
 
 export interface LoadedConfig {
@@ -176,6 +178,8 @@ export function parseConfig(
   const serverId = readServerId(directories.dataDir, readFile)
   const times = readTimes(settings)
   const quorum = readQuorum(settings, readFile, serverId)
+  const security = readSecurity(settings)
+  const saslProvided = security.authProviders.some(({ scheme }) => scheme === 'sasl')
   const config: Config = {
     file: fileName,
     text: new Secret(text),
@@ -185,7 +189,7 @@ export function parseConfig(
     ...readLimits(settings),
     ...readStorage(settings),
     ...readTree(settings),
-    ...readSecurity(settings),
+    ...security,
     ...readThrottling(settings),
     readonlyModeEnabled: settings.boolean('readonlymode.enabled', false),
     compat: readCompat(settings),
@@ -193,6 +197,7 @@ export function parseConfig(
     metricsProvider: readMetricsProvider(settings),
     serverId,
     quorum,
+    sasl: readSasl(settings, readFile, saslProvided),
   }
   settings.warnOfIdleSettings()
   return { config: Object.freeze(config), warnings: settings.warnings }

@@ -59,7 +59,7 @@ const NO_CACHE = 'there is no response cache: replies are copied straight from t
 const WATCHES = 'there is one kind of watch table, and it cleans up as connections close'
 const NO_JVM = 'there is no JVM here'
 const BATCHING = 'writes are grouped by what arrives during the previous disk sync, without a delay to tune'
-const NO_KERBEROS = 'Kerberos is not supported'
+const NO_CANONICAL = 'names of hosts are taken as they are written'
 const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
 const NO_AUDIT = 'there is no audit log'
@@ -179,16 +179,17 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ],
   [
     'property',
-    NO_KERBEROS,
-    'kerberos.removeHostFromPrincipal kerberos.removeRealmFromPrincipal kerberos.canonicalizeHostNames ' +
-      'security.auth_to_local requireKerberosConfig SASLAuthenticationProvider.superPassword sasl.serverconfig ' +
-      'allowSaslFailedClients letAnySaslUserDoX superUser',
+    null,
+    'sasl.serverconfig allowSaslFailedClients letAnySaslUserDoX superUser SASLAuthenticationProvider.superPassword ' +
+      'kerberos.removeHostFromPrincipal kerberos.removeRealmFromPrincipal security.auth_to_local requireKerberosConfig',
   ],
+  ['property', NO_CANONICAL, 'kerberos.canonicalizeHostNames'],
   [
     'jvm',
     null,
     'jute.maxbuffer jute.maxbuffer.extrasize znode.container.checkIntervalMs znode.container.maxPerMinute ' +
-      'znode.container.maxNeverUsedIntervalMs readonlymode.enabled',
+      'znode.container.maxNeverUsedIntervalMs readonlymode.enabled java.security.auth.login.config ' +
+      'java.security.krb5.conf java.security.krb5.realm',
   ],
   ['jvm', NO_TUNING, 'leader.nodelay follower.nodelay'],
 ])
@@ -201,7 +202,7 @@ const FAMILIES: ReadonlyArray<readonly [string, KnownKey]> = [
   ['metricsProvider.', { kind: 'file', noEffect: null }],
   ['compat.', { kind: 'property', noEffect: null }],
   ['authProvider.', { kind: 'property', noEffect: null }],
-  ['superUser.', { kind: 'property', noEffect: NO_KERBEROS }],
+  ['superUser.', { kind: 'property', noEffect: null }],
   ['ssl.quorum.', { kind: 'property', noEffect: NO_TLS }],
 ]
 

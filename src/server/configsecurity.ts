@@ -37,7 +37,7 @@ const AUTH_PROVIDERS: Readonly<Record<string, AuthScheme>> = {
   'org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider': 'ensemble',
 }
 
-const USABLE_SCHEMES: ReadonlySet<AuthScheme> = new Set(['ip', 'digest', 'ensemble'])
+const USABLE_SCHEMES: ReadonlySet<AuthScheme> = new Set(['ip', 'digest', 'sasl', 'ensemble'])
 
 /** MessageDigest's names, without their dashes, to those of node:crypto. */
 const DIGEST_ALGORITHMS: Readonly<Record<string, string>> = {

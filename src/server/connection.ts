@@ -9,6 +9,7 @@ import type { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthId } from './auth.ts'
 import type { Metrics } from './metrics.ts'
+import type { SaslServer, SaslServerLogin } from './sasl/mechanism.ts'
 import type { Session, SessionClient } from './sessions.ts'
 
 /** What a connection asks of the shell that has its socket. None of these may call back before returning. */
@@ -172,6 +173,10 @@ export class Connection implements SessionClient {
   session: Session | null
   /** What the client has proved to be; replaced, never changed. */
   ids: readonly AuthId[]
+  /** What it may log in by; null: there is no login by SASL. */
+  login: SaslServerLogin | null
+  /** How far its login is; null: not begun. */
+  sasl: SaslServer | null
   timeoutMs: number
   /** The connect request has been taken. */
   initialised: boolean
@@ -209,6 +214,8 @@ export class Connection implements SessionClient {
     this.out = null
     this.session = null
     this.ids = [{ scheme: 'ip', id: remoteHost }]
+    this.login = null
+    this.sasl = null
     this.timeoutMs = 0
     this.initialised = false
     this.knowsReadOnly = true

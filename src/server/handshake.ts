@@ -18,6 +18,7 @@ import { type Connection, countSent } from './connection.ts'
 import type { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
 import { beginReply, closeFrame } from './replies.ts'
+import { SaslError, type SaslServerLogin } from './sasl/mechanism.ts'
 import { Owner, passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
@@ -32,6 +33,8 @@ export interface HandshakeOptions {
   readonly sessionTimeoutMaxMs: number
   readonly juteLengthMax: number
   readonly compat: Compat
+  /** Who fails to log in by SASL stays, without an id. */
+  readonly allowSaslFailedClients: boolean
 }
 
 export interface HandshakeHost {
@@ -279,23 +282,54 @@ export class Handshake {
     return true
   }
 
-  /** This server has no SASL login: what a server without one answers is success and a null token. */
+  /** A sasl packet: a step of the connection's login. Without a login every token is answered by success and none. */
   sasl(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
+    let token: Uint8Array | null
     try {
-      if (new Input(buf, off, end, this.options.juteLengthMax).buffer() === null) {
-        conn.closeNow('sasl packet without a token') // as Java, which stumbles over the null
-        return false
-      }
+      token = new Input(buf, off, end, this.options.juteLengthMax).buffer()
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       conn.closeNow(`malformed sasl packet: ${err.message}`)
       return false
     }
-    const out = conn.output()
-    const start = beginReply(out, xid, 0, Err.ok)
-    out.int(-1)
-    countSent(this.metrics, conn, closeFrame(out, start))
+    if (token === null) {
+      conn.closeNow('sasl packet without a token') // as Java, which stumbles over the null
+      return false
+    }
+    let answer: Uint8Array | null = null
+    try {
+      if (conn.login !== null) answer = this.saslStep(conn, conn.login, token)
+    } catch (err) {
+      if (!(err instanceof SaslError)) throw err
+      this.metrics.authFailedCount++
+      this.host.warn('authentication failed', { client: conn.remoteHost, scheme: 'sasl', reason: err.message })
+      const required = this.auth.saslRequired
+      if (required || !this.options.allowSaslFailedClients) {
+        this.replySasl(conn, xid, required ? Err.sessionClosedRequireSaslAuth : Err.authFailed, null)
+        conn.closeAfterFlush('authentication by sasl failed')
+        return false
+      }
+    }
+    this.replySasl(conn, xid, Err.ok, answer)
     return true
+  }
+
+  private saslStep(conn: Connection, login: SaslServerLogin, token: Uint8Array): Uint8Array | null {
+    conn.sasl ??= login.newServer()
+    const answer = conn.sasl.step(token)
+    if (conn.sasl.done) {
+      const id = conn.sasl.authorizationId
+      conn.ids = addAuthIds(conn.ids, this.auth.saslIds(id))
+      this.host.info('authenticated by sasl', { client: conn.remoteHost, mechanism: login.mechanism, id })
+    }
+    return answer
+  }
+
+  private replySasl(conn: Connection, xid: number, err: number, token: Uint8Array | null): void {
+    const out = conn.output()
+    const start = beginReply(out, xid, 0, err)
+    out.buffer(token)
+    countSent(this.metrics, conn, closeFrame(out, start))
   }
 
   /** A reply without a body that does not wait for those before it. */

@@ -3,6 +3,7 @@
 import type { Config } from './config.ts'
 import type { Logger } from './logger.ts'
 import type { OnProgress, RunningServer } from './running.ts'
+import type { SaslServerLogin } from './sasl/mechanism.ts'
 
 /**
  * Resolves when it serves, or looks for a leader, or has stepped aside because there is no room on its disk. Only what is
@@ -13,10 +14,17 @@ export async function startServer(
   logger: Logger,
   onProgress: OnProgress | null = null,
 ): Promise<RunningServer> {
+  const login = await openLogin(config)
   if (config.quorum.distributed) {
     const { QuorumServer } = await import('./quorumserver.ts')
-    return new QuorumServer(config, logger, onProgress).start()
+    return new QuorumServer(config, logger, onProgress, login).start()
   }
   const { StandaloneServer } = await import('./standalone.ts')
-  return new StandaloneServer(config, logger, onProgress).start()
+  return new StandaloneServer(config, logger, onProgress, login).start()
+}
+
+async function openLogin({ sasl }: Config): Promise<SaslServerLogin | null> {
+  if (sasl.server === null) return null
+  const { openServerLogin } = await import('./sasl/login.ts')
+  return openServerLogin(sasl, sasl.server)
 }

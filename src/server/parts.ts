@@ -12,6 +12,7 @@ import { RECOVER_DEFAULTS, type RecoverOptions } from '../txnlog/recover.ts'
 import type { TxnLogOptions } from '../txnlog/txnlog.ts'
 import { Auth } from './auth.ts'
 import type { Config } from './config.ts'
+import type { AuthScheme } from './configsecurity.ts'
 import type { Pipeline } from './pipeline.ts'
 
 /** Sinks that a state machine is born with, before the pipeline that answers them exists, and after. */
@@ -49,13 +50,16 @@ export function makeState(config: Config, relay: Relay, hashSeed: number): State
 }
 
 export function makeAuth(config: Config, state: StateMachine): Auth {
+  const provided = (wanted: AuthScheme) => config.authProviders.some(({ scheme }) => scheme === wanted)
+  const { anyUser, superUsers } = config.sasl
   return new Auth(state.tree.acls, {
     skipACL: config.skipACL,
     superDigest: config.superDigest?.reveal() ?? null,
     digestAuthEnabled: config.digestAuthEnabled,
     digest: digester(config.digestAlg),
     aclBytesMax: config.compat.identities ? lengthMaxOf(config) : config.juteMaxBufferBytes,
-    ensembleNames: config.authProviders.some(({ scheme }) => scheme === 'ensemble') ? config.ensembleAuthNames : null,
+    ensembleNames: provided('ensemble') ? config.ensembleAuthNames : null,
+    sasl: { provided: provided('sasl'), anyUser, superUsers },
     enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
   })
 }

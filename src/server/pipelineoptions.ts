@@ -33,5 +33,6 @@ export function pipelineOptions(
     throttledOpWaitMs: config.throttledOpWaitTimeMs,
     largeRequestBytes: config.largeRequestThresholdBytes,
     largeRequestsBytesMax: config.largeRequestMaxBytes,
+    allowSaslFailedClients: config.sasl.allowFailedClients,
   }
 }

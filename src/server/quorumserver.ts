@@ -24,6 +24,7 @@ import { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { processLives } from './processlives.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
+import type { SaslServerLogin } from './sasl/mechanism.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
 import { Turn } from './turn.ts'
 import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
@@ -53,7 +54,12 @@ export class QuorumServer {
   private port: number
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger, onProgress: OnProgress | null = null) {
+  constructor(
+    config: Config,
+    logger: Logger,
+    onProgress: OnProgress | null = null,
+    login: SaslServerLogin | null = null,
+  ) {
     this.config = config
     this.logger = logger
     this.onProgress = onProgress
@@ -89,7 +95,7 @@ export class QuorumServer {
       },
       this.turn,
       this.metrics,
-      clientsOptions(config),
+      clientsOptions(config, login),
     )
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,

@@ -27,6 +27,7 @@ import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
 import { processLives } from './processlives.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
+import type { SaslServerLogin } from './sasl/mechanism.ts'
 import { Sessions } from './sessions.ts'
 import { SnapshotStores } from './snapshotstores.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
@@ -61,7 +62,12 @@ export class StandaloneServer {
   private readonly logLimit: LogLimit
   private closing: Promise<void> | null
 
-  constructor(config: Config, logger: Logger, onProgress: OnProgress | null = null) {
+  constructor(
+    config: Config,
+    logger: Logger,
+    onProgress: OnProgress | null = null,
+    login: SaslServerLogin | null = null,
+  ) {
     this.onProgress = onProgress
     this.config = config
     this.logger = logger
@@ -105,7 +111,7 @@ export class StandaloneServer {
       },
       this.turn,
       this.metrics,
-      clientsOptions(config),
+      clientsOptions(config, login),
     )
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,

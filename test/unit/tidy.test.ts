@@ -59,6 +59,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'sessiongate.ts',
       'sasl/digestmd5.ts',
       'sasl/jaas.ts',
+      'sasl/kerberosname.ts',
       'sessions.ts',
       'writeop.ts',
     ],

@@ -35,6 +35,21 @@ export function parseJaas(text: string, fileName: string, property: (name: strin
   return new Parser(tokenize(text, fileName), fileName, property).file()
 }
 
+/** As in Java, one Kerberos module makes a section speak GSSAPI. */
+export function isKerberos(modules: readonly JaasModule[]): boolean {
+  return modules.some(({ className }) => className === KERBEROS_MODULE)
+}
+
+/** Refuses login modules that this server does not have. */
+export function checkModules(modules: readonly JaasModule[]): void {
+  for (const { className, where } of modules) {
+    if (className === DIGEST_MODULE || className === KERBEROS_MODULE) continue
+    throw new ConfigError(
+      `${where}: ${className} is not one of the login modules there are: ${DIGEST_MODULE} and ${KERBEROS_MODULE}`,
+    )
+  }
+}
+
 interface Token {
   /** `word` and `quoted` have a text; a mark is one of `{ } ; = ,`; `other` is what no JAAS file may contain there. */
   readonly kind: 'word' | 'quoted' | 'mark' | 'other' | 'end'

@@ -9,25 +9,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { ConfigError, type Secret } from '../settings.ts'
 import { type DigestCrypto, DigestMd5Client, DigestMd5Server, type DigestService } from './digestmd5.ts'
-import { DIGEST_MODULE, type JaasModule, KERBEROS_MODULE } from './jaas.ts'
-import type { Authorize, SaslClient, SaslServer } from './mechanism.ts'
+import type { JaasModule } from './jaas.ts'
+import { idOfPrincipal } from './kerberosname.ts'
+import type { Authorize, SaslClientLogin, SaslServerLogin } from './mechanism.ts'
+import type { SaslConfig } from './saslconfig.ts'
 
 /** What clients and servers call each other. */
 export const CLIENT_SERVICE: DigestService = { protocol: 'zookeeper', serverName: 'zk-sasl-md5' }
 /** What members of an ensemble call each other. */
 export const QUORUM_SERVICE: DigestService = { protocol: 'zookeeper-quorum', serverName: 'zk-quorum-sasl-md5' }
-
-/** Knows what is needed to believe peers; one for a whole server. */
-export interface SaslServerLogin {
-  readonly mechanism: string
-  newServer(): SaslServer
-}
-
-/** Knows what is needed to prove oneself. */
-export interface SaslClientLogin {
-  readonly mechanism: string
-  newClient(): SaslClient
-}
 
 const USER_PREFIX = 'user_'
 
@@ -36,18 +26,13 @@ export const digestCrypto: DigestCrypto = {
   nonce: () => randomBytes(30).toString('base64'),
 }
 
-export function isKerberos(modules: readonly JaasModule[]): boolean {
-  return modules.some(({ className }) => className === KERBEROS_MODULE)
-}
-
-/** Refuses login modules that this server does not have. */
-export function checkModules(modules: readonly JaasModule[]): void {
-  for (const { className, where } of modules) {
-    if (className === DIGEST_MODULE || className === KERBEROS_MODULE) continue
-    throw new ConfigError(
-      `${where}: ${className} is not one of the login modules there are: ${DIGEST_MODULE} and ${KERBEROS_MODULE}`,
-    )
-  }
+/** What the clients of this server log in by. Throws ConfigError, for example for a keytab that cannot be read. */
+export async function openServerLogin(sasl: SaslConfig, modules: readonly JaasModule[]): Promise<SaslServerLogin> {
+  // Never by what the client asks to be: only by what it has proved (see kerberosname.ts).
+  const authorize: Authorize = (authenticationId) => idOfPrincipal(authenticationId, sasl.names)
+  const users = usersOf(modules)
+  if (sasl.superPassword !== null && users.has('super')) users.set('super', sasl.superPassword)
+  return digestServerLogin(users, CLIENT_SERVICE, authorize)
 }
 
 /** Users and passwords of a server's section: its options `user_NAME`. */

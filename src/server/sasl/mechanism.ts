@@ -40,3 +40,15 @@ export interface SaslClient {
  * `authorizationId` what the peer asked to be.
  */
 export type Authorize = (authenticationId: string, authorizationId: string) => string | null
+
+/** Knows what is needed to believe peers; one for the whole life of a server. */
+export interface SaslServerLogin {
+  readonly mechanism: string
+  newServer(): SaslServer
+}
+
+/** Knows what is needed to prove oneself. */
+export interface SaslClientLogin {
+  readonly mechanism: string
+  newClient(): SaslClient
+}

@@ -253,19 +253,19 @@ describe('idle settings get one warning each', () => {
 
   test('X17 settings that give up safety are named at every start', () => {
     expect(warningsOf('skipACL=yes\nforceSync=no').map((warning) => warning.split(':').slice(0, 3).join(':'))).toEqual([
-      'zoo.cfg:4: forceSync=no',
       'zoo.cfg:3: skipACL=yes',
+      'zoo.cfg:4: forceSync=no',
     ])
   })
 
-  test('what is accepted but not there yet says so: TLS, SASL and x509, Prometheus', () => {
+  test('what is accepted but not there yet says so: TLS and x509, Prometheus', () => {
     const auth = 'org.apache.zookeeper.server.auth.SASLAuthenticationProvider'
     const prometheus = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
     expect(
       warningsOf(`secureClientPort=2281\nauthProvider.1=${auth}\nmetricsProvider.className=${prometheus}`),
     ).toEqual([
-      'zoo.cfg:4: authProvider.1 has no effect: nobody can authenticate by sasl, which is not supported',
       'zoo.cfg:5: metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr',
+      'zoo.cfg: nobody can authenticate by sasl: -Djava.security.auth.login.config is not set',
       'zoo.cfg:3: secureClientPort has no effect: TLS is not supported',
     ])
   })

@@ -8,7 +8,7 @@ import { StateMachine } from '../../../src/datatree/apply.ts'
 import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
-import { Auth } from '../../../src/server/auth.ts'
+import { Auth, type SaslOptions } from '../../../src/server/auth.ts'
 import { type Compat, NO_COMPAT } from '../../../src/server/compat.ts'
 import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
@@ -48,6 +48,9 @@ export interface HarnessOptions {
   throttledOpWaitMs?: number
   largeRequestBytes?: number
   largeRequestsBytesMax?: number
+  allowSaslFailedClients?: boolean
+  sasl?: SaslOptions
+  enforcedSchemes?: readonly string[]
   throttle?: Partial<ConnectionThrottle>
   compat?: Partial<Compat>
 }
@@ -175,7 +178,8 @@ export class Harness implements ConnectionHost {
       digest: (text) => `${text.split(':')[0]}:hash`,
       aclBytesMax: 0xf_ffff,
       ensembleNames: null,
-      enforcedSchemes: [],
+      sasl: options.sasl ?? null,
+      enforcedSchemes: options.enforcedSchemes ?? [],
     })
     this.pipeline = new Pipeline(
       this.state,
@@ -223,6 +227,7 @@ export class Harness implements ConnectionHost {
         throttledOpWaitMs: options.throttledOpWaitMs ?? 0,
         largeRequestBytes: options.largeRequestBytes ?? -1,
         largeRequestsBytesMax: options.largeRequestsBytesMax ?? 0,
+        allowSaslFailedClients: options.allowSaslFailedClients ?? false,
       },
     )
   }
