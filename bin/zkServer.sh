@@ -4,7 +4,7 @@
 #
 #   zkServer.sh [--config <conf-dir>] {start|start-foreground|stop|version|restart|status|print-cmd} [zoo.cfg]
 #
-# Variables: ZOOCFGDIR, ZOOCFG, ZOO_LOG_DIR, ZOOPIDFILE, ZOO_DATADIR_AUTOCREATE_DISABLE, ZOO_NOEXEC, SERVER_JVMFLAGS and
+# Variables: ZOOCFGDIR, ZOOCFG, ZOO_LOG_DIR, ZOO_LOG_FILE, ZOOPIDFILE, ZOO_DATADIR_AUTOCREATE_DISABLE, ZOO_NOEXEC, SERVER_JVMFLAGS and
 # JVMFLAGS (their -D settings count), ZK_SERVER_HEAP (MB, limits the JavaScript heap if set), NODE (the node to run).
 # zookeeper-env.sh and java.env of the configuration folder are read first.
 
@@ -111,7 +111,7 @@ if [ "$config_name" = zoo ]; then config_name=''; fi
 out_file="$ZOO_LOG_DIR/zookeeper-$USER-server-$HOSTNAME${config_name:+-$config_name}.out"
 
 # What the environment files set without exporting it.
-export SERVER_JVMFLAGS JVMFLAGS ZOO_LOG_LEVEL ZOO_LOG_FORMAT ZOO_LOG4J_PROP
+export SERVER_JVMFLAGS JVMFLAGS ZOO_LOG_LEVEL ZOO_LOG_FORMAT ZOO_LOG4J_PROP ZOO_LOG_DIR ZOO_LOG_FILE
 
 # A process that has ended and waits for its parent to notice (in a container, often for ever) does not run.
 running() {

@@ -16,7 +16,7 @@ import { fileURLToPath } from 'node:url'
 import { type Environment, type LoadedConfig, loadConfig } from '../server/config.ts'
 import { ExitCode } from '../server/running.ts'
 import { HOST, stdinClosed, TEST_SETTINGS } from './ephemeral.ts'
-import { loggerFor, refuse, serve, stopSignal, withDefinitions } from './start.ts'
+import { logFor, refuse, serve, stopSignal, withDefinitions } from './start.ts'
 
 export interface EnsembleWords {
   readonly count: number
@@ -82,8 +82,8 @@ export async function memberCommand(file: string, env: Environment): Promise<num
   } catch (err) {
     return refuse(err)
   }
-  const logger = loggerFor(env, 2, process.stderr.isTTY, 'error')
-  return serve(loaded.config, logger, () => {}, stdinClosed())
+  const log = logFor(env, 2, process.stderr.isTTY, 'error')
+  return serve(loaded.config, log, () => {}, stdinClosed())
 }
 
 function faultOf({ count, words, port }: EnsembleWords): string | null {

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Environment, type LoadedConfig, parseConfig, systemPropertiesFrom } from '../server/config.ts'
 import { ExitCode } from '../server/running.ts'
-import { loggerFor, refuse, serve, withDefinitions } from './start.ts'
+import { logFor, refuse, serve, withDefinitions } from './start.ts'
 
 export interface EphemeralWords {
   /** 0 takes a free one. */
@@ -48,9 +48,9 @@ export async function ephemeralCommand(start: EphemeralWords, env: Environment):
     } catch (err) {
       return refuse(err)
     }
-    const logger = loggerFor(fullEnv, 2, process.stderr.isTTY, 'warn')
+    const log = logFor(fullEnv, 2, process.stderr.isTTY, 'warn')
     const announce = (port: number) => process.stdout.write(`${HOST}:${port}\n`)
-    return await serve(loaded.config, logger, (server) => announce(server.port), stdinClosed())
+    return await serve(loaded.config, log, (server) => announce(server.port), stdinClosed())
   } finally {
     remove()
   }

@@ -6,6 +6,7 @@
  */
 
 import { existsSync } from 'node:fs'
+import type { OpenAudit } from '../server/auditfile.ts'
 import {
   type Config,
   configFromArguments,
@@ -14,7 +15,7 @@ import {
   loadConfig,
   systemPropertiesFrom,
 } from '../server/config.ts'
-import { createLogger, type Logger, type LogLevel, logSettings } from '../server/logger.ts'
+import { type Log, type LogLevel, logSettings, openLog } from '../server/logger.ts'
 import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/running.ts'
 import { ConfigError } from '../server/settings.ts'
 
@@ -31,15 +32,17 @@ export interface StartWords {
 export async function startCommand(start: StartWords, env: Environment): Promise<number> {
   const fullEnv = withDefinitions(env, start.definitions)
   let loaded: LoadedConfig
+  let log: Log
   try {
     loaded = configOf(start.words, fullEnv)
     refuseUnsupported(loaded.config)
+    log = logFor(fullEnv, 1, process.stdout.isTTY, 'info')
   } catch (err) {
     return refuse(err)
   }
-  const logger = loggerFor(fullEnv, 1, process.stdout.isTTY, 'info')
+  const { logger } = log
   for (const warning of loaded.warnings) logger.warn(warning)
-  return serve(loaded.config, logger, (server) => logger.info({ port: server.port }, 'serving'))
+  return serve(loaded.config, log, (server) => logger.info({ port: server.port }, 'serving'))
 }
 
 export function withDefinitions(env: Environment, definitions: readonly string[]): Environment {
@@ -48,8 +51,9 @@ export function withDefinitions(env: Environment, definitions: readonly string[]
   return { ...env, JVMFLAGS: [env['JVMFLAGS'] ?? '', ...quoted].join(' ') }
 }
 
-export function loggerFor(env: Environment, fd: number, isTTY: boolean, fallback: LogLevel): Logger {
-  return createLogger(logSettings(env, systemPropertiesFrom(env), { fd, isTTY: isTTY === true }, fallback))
+/** Throws ConfigError for a file that cannot be written. */
+export function logFor(env: Environment, fd: number, isTTY: boolean, fallback: LogLevel): Log {
+  return openLog(logSettings(env, systemPropertiesFrom(env), { fd, isTTY: isTTY === true }, fallback))
 }
 
 /** One line on stderr for a configuration or command line that cannot be used. */
@@ -65,40 +69,67 @@ export function refuse(err: unknown): number {
  */
 export async function serve(
   config: Config,
-  logger: Logger,
+  log: Log,
   onServing: (server: RunningServer) => void,
   until: Promise<void> = new Promise(() => {}),
 ): Promise<number> {
   const ended = stopSignal()
+  const { logger } = log
   process.once('uncaughtException', (err) => {
     logger.fatal({ err }, 'unexpected error')
     process.exit(ExitCode.unexpectedError)
   })
   let server: RunningServer
+  let audit: OpenAudit | null = null
   const bar = progressBar()
   try {
     const { startServer } = await import('../server/main.ts')
-    const started = startServer(config, logger, bar)
+    if (config.audit !== null) audit = (await import('../server/auditfile.ts')).openAudit(config, logger)
+    listenToOperator(log, audit)
+    const started = startServer(config, logger, bar, audit?.audit ?? null)
     // A start that loads a big tree need not be waited for: it has changed nothing that the next one minds.
     const first = await Promise.race([started, ended])
     if (first === undefined) return ExitCode.finished
     server = first
   } catch (err) {
     logger.fatal({ err }, 'cannot start')
+    audit?.audit.server('serverStart', 'failure')
     return exitCodeOf(err)
   } finally {
     bar('')
   }
   onServing(server)
+  audit?.audit.server('serverStart', 'success')
   const failure = await Promise.race([server.failed, ended, until])
   if (failure instanceof Error) {
     logger.fatal({ err: failure }, 'stopped: cannot go on')
+    audit?.audit.server('serverStop', 'invoked')
     await server.close()
     return exitCodeOf(failure)
   }
   logger.info('closing')
+  audit?.audit.server('serverStop', 'invoked')
   await server.close()
   return ExitCode.finished
+}
+
+/**
+ * SIGHUP: files of the log are opened anew, after another program has moved them away. SIGUSR2: the log says more, and
+ * with the next one as much as before.
+ */
+function listenToOperator({ logger, reopen }: Log, audit: OpenAudit | null): void {
+  const files = [reopen, audit?.reopen ?? null].filter((each) => each !== null)
+  if (files.length > 0) {
+    process.on('SIGHUP', () => {
+      for (const openAnew of files) openAnew()
+      logger.info('log files opened anew')
+    })
+  }
+  const configured = logger.level
+  process.on('SIGUSR2', () => {
+    logger.level = logger.level === configured ? 'debug' : configured
+    logger.warn({ level: logger.level }, 'level of the log changed')
+  })
 }
 
 /** Draws on standard error, if that is a terminal, without moving on: whatever is printed next goes over it. */

@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { type Compat, readCompat } from './compat.ts'
+import { type AuditConfig, readAudit } from './configaudit.ts'
 import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
 import type { Membership } from './members.ts'
@@ -116,6 +117,8 @@ export interface Config extends SecurityConfig {
 
   readonly readonlyModeEnabled: boolean
   readonly compat: Compat
+  /** Null: off. */
+  readonly audit: AuditConfig | null
   /** As written: comma separated words, `*` for all; null when not set. fourletter.ts makes a set of it. */
   readonly fourLetterWhitelist: string | null
   readonly metricsProvider: MetricsProviderConfig
@@ -193,6 +196,7 @@ export function parseConfig(
     ...readThrottling(settings),
     readonlyModeEnabled: settings.boolean('readonlymode.enabled', false),
     compat: readCompat(settings),
+    audit: readAudit(settings),
     fourLetterWhitelist: settings.text('4lw.commands.whitelist'),
     metricsProvider: readMetricsProvider(settings),
     serverId,

@@ -62,7 +62,6 @@ const BATCHING = 'writes are grouped by what arrives during the previous disk sy
 const NO_CANONICAL = 'names of hosts are taken as they are written'
 const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
-const NO_AUDIT = 'there is no audit log'
 const NO_STATS = 'requests are not sampled by path'
 const NO_STALL = 'a request that waits goes on as soon as there is room, without a pause to tune'
 const NO_QUORUM_AUTH = 'members do not authenticate each other'
@@ -124,7 +123,8 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
       'observer.election.DelayMs tcpKeepAlive',
   ],
-  ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store'],
+  ['property', null, 'audit.enable audit.impl.class'],
+  ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store audit.file'],
   [
     'property',
     NO_TUNING,
@@ -170,7 +170,6 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'admin.portUnification admin.forceHttps admin.needClientAuth admin.snapshot.enabled admin.restore.enabled ' +
       'admin.rateLimiterIntervalInMS IPAuthenticationProvider.usexforwardedfor',
   ],
-  ['property', NO_AUDIT, 'audit.enable audit.impl.class'],
   [
     'property',
     NO_STATS,

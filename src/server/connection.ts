@@ -7,6 +7,7 @@
 
 import type { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
+import type { Audited } from './audit.ts'
 import type { AuthId } from './auth.ts'
 import type { Metrics } from './metrics.ts'
 import type { SaslServer, SaslServerLogin } from './sasl/mechanism.ts'
@@ -98,6 +99,8 @@ export class Pending {
   /** What it counts against the bytes of large requests; 0 for ordinary ones. */
   readonly largeBytes: number
   next: Pending | null
+  /** What the audit log will say of it; null where it says nothing. */
+  audited: Audited | null
   /** The session's next write on its way to the leader. */
   nextForwarded: Pending | null
 
@@ -112,6 +115,7 @@ export class Pending {
     this.err = err
     this.largeBytes = arrival.largeBytes
     this.next = null
+    this.audited = null
     this.nextForwarded = null
   }
 }

@@ -2,13 +2,15 @@
  * The four-letter words of the client port, in Java's exact text (Java: the classes of server.command, ServerStats,
  * ServerCnxn.dumpConnectionInfo, ExpiryQueue.dump, WatchManager.dumpWatches).
  *
- * Pure: everything comes out of a `ServerView`. An answer is an iterator of text slices of some 16 KiB, so that listing
+ * Pure, and exact but for one thing: where Java would print a control character that a client has put into a path, there
+ * is an escape. Everything comes out of a `ServerView`. An answer is an iterator of text slices of some 16 KiB, so that listing
  * a hundred thousand watches or sessions neither builds one huge string nor holds up other clients: the server takes a
  * slice per turn, as the socket drains. After the last slice the connection is closed; null means to close it at once.
  */
 
 import { id64Hex } from '../jute/id64.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
+import { escapeControls } from './escape.ts'
 import { formatDouble, type Metrics } from './metrics.ts'
 
 export interface ConnectionView {
@@ -335,7 +337,7 @@ function* dumpLines(view: ServerView): Generator<string> {
   yield `ephemeral nodes dump:\nSessions with Ephemerals (${ephemerals.sessionCount}):\n`
   for (const { hi, lo, paths } of ephemerals.entries) {
     yield `${id64Hex(hi, lo)}:\n`
-    for (const path of paths) yield `\t${path}\n`
+    for (const path of paths) yield `\t${escapeControls(path)}\n`
   }
   yield 'Connections dump:\n'
   const connections = view.connectionBuckets()
@@ -364,14 +366,14 @@ function watchSummaryLines(view: ServerView): string {
 function* watchesBySessionLines(view: ServerView): Generator<string> {
   for (const { hi, lo, paths } of view.watchesBySession()) {
     yield `${id64Hex(hi, lo)}\n`
-    for (const path of paths) yield `\t${path}\n`
+    for (const path of paths) yield `\t${escapeControls(path)}\n`
   }
   yield '\n'
 }
 
 function* watchesByPathLines(view: ServerView): Generator<string> {
   for (const { path, sessions } of view.watchesByPath()) {
-    yield `${path}\n`
+    yield `${escapeControls(path)}\n`
     for (const [hi, lo] of sessions) yield `\t${id64Hex(hi, lo)}\n`
   }
   yield '\n'

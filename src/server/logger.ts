@@ -1,14 +1,19 @@
 /**
  * The log: pino, as JSON lines, or as readable lines on a terminal.
  *
- * JSON goes out without blocking the event loop (a full pipe must not stop the server) and is flushed when the process
- * exits. Control characters in anything a client can name are escaped in both forms, so nobody forges a line. The level
- * comes from ZOO_LOG_LEVEL, or from what Java setups say: -Dzookeeper.root.logger or ZOO_LOG4J_PROP (`INFO, CONSOLE`).
+ * It goes out without blocking the event loop (a full pipe must not stop the server), but on a terminal, and is flushed
+ * when the process exits; what nobody takes is dropped beyond UNWRITTEN_MAX. Control characters in anything a client can
+ * name are escaped in both forms, so nobody forges a line. The level comes from ZOO_LOG_LEVEL, or from what Java setups
+ * say: -Dzookeeper.root.logger or ZOO_LOG4J_PROP (`INFO, CONSOLE`); `setLevel` changes it later. With ZOO_LOG_FILE the log
+ * goes to that file below ZOO_LOG_DIR, which `reopen` opens anew once another program has moved it away.
  * Importing pino costs some 20 ms of a start; nothing else here does.
  */
 
-import { writeSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { type Logger, type LoggerOptions, pino } from 'pino'
+import { escapeButTabs, escapeControls, escapeJson } from './escape.ts'
+import { ConfigError } from './settings.ts'
 
 export type { Logger } from 'pino'
 
@@ -18,19 +23,75 @@ export type LogFormat = 'json' | 'text'
 export interface LogSettings {
   readonly level: LogLevel
   readonly format: LogFormat
-  /** File descriptor. */
+  /** File descriptor, where there is no file. */
   readonly fd: number
+  readonly isTTY: boolean
+  /** Made if it is not there; appended to. */
+  readonly file: string | null
 }
 
-export function createLogger(settings: LogSettings): Logger {
+export interface Log {
+  readonly logger: Logger
+  /** Opens the file's name anew; null where the log goes elsewhere. */
+  readonly reopen: (() => void) | null
+}
+
+/** Bytes that wait for a slow pipe or disk; lines beyond that are lost, so that the server is not. */
+const UNWRITTEN_MAX = 16 * 1024 * 1024
+/** `logger` of the records of the audit log. */
+export const AUDIT_LOGGER = 'audit'
+
+export function openLog(settings: LogSettings): Log {
   const options: LoggerOptions = {
     level: settings.level,
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }
-  if (settings.format === 'json') return pino(options, pino.destination({ fd: settings.fd, sync: false }))
-  return pino(options, { write: (line: string) => writeAll(settings.fd, formatLine(line)) })
+  const form = settings.format === 'json' ? escapeJsonLine : formatLine
+  if (settings.isTTY && settings.file === null) {
+    return { logger: pino(options, { write: (line) => writeAll(settings.fd, form(line)) }), reopen: null }
+  }
+  const lines = openLines(settings.file ?? settings.fd)
+  const stream = { write: (line: string) => lines.write(form(line)), flush: lines.flush }
+  return { logger: pino(options, stream), reopen: settings.file === null ? null : lines.reopen }
+}
+
+export interface Lines {
+  /** With its line end. */
+  write(line: string): void
+  flush(done: () => void): void
+  reopen(): void
+}
+
+/**
+ * A file, or an open descriptor, to append lines to; flushed at exit. Throws ConfigError for a file that cannot be written.
+ * Later on a failing disk costs lines, not the server.
+ */
+export function openLines(to: string | number): Lines {
+  if (typeof to === 'string') tryToOpen(to)
+  const made = typeof to === 'string' ? { dest: to, mkdir: true, append: true, mode: 0o600 } : { fd: to }
+  const destination = pino.destination({ ...made, sync: false, maxLength: UNWRITTEN_MAX })
+  destination.on('error', () => {})
+  return {
+    write: (line) => void destination.write(line),
+    flush: (done) => destination.flush(() => done()),
+    reopen: () => destination.reopen(),
+  }
+}
+
+function tryToOpen(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true })
+    closeSync(openSync(file, 'a', 0o600))
+  } catch (err) {
+    throw new ConfigError(`cannot write to ${file}: ${err instanceof Error ? err.message : String(err)}`)
+  }
+}
+
+/** Takes effect at once. */
+export function setLevel(logger: Logger, level: LogLevel): void {
+  logger.level = level
 }
 
 /** Level and form out of the environment and system properties; `fallback` when neither names a level. */
@@ -42,15 +103,24 @@ export function logSettings(
 ): LogSettings {
   const asked = env['ZOO_LOG_LEVEL'] ?? systemProperties.get('zookeeper.root.logger') ?? env['ZOO_LOG4J_PROP'] ?? ''
   const format = env['ZOO_LOG_FORMAT']
+  const file = logFile(env)
   return {
     level: levelOf(asked) ?? fallback,
-    format: format === 'json' || format === 'text' ? format : output.isTTY ? 'text' : 'json',
+    format: format === 'json' || format === 'text' ? format : output.isTTY && file === null ? 'text' : 'json',
     fd: output.fd,
+    isTTY: output.isTTY,
+    file,
   }
 }
 
+/** Null: the log goes to where the process writes. */
+function logFile(env: Readonly<Record<string, string | undefined>>): string | null {
+  const file = env['ZOO_LOG_FILE'] ?? ''
+  return file === '' ? null : resolve(env['ZOO_LOG_DIR'] ?? '', file)
+}
+
 /** The level in a word of ours or in the first word of a log4j root logger. */
-function levelOf(text: string): LogLevel | null {
+export function levelOf(text: string): LogLevel | null {
   const word = text.split(',')[0]!.trim().toLowerCase()
   if (word === 'off') return 'silent'
   if (word === 'all') return 'trace'
@@ -59,12 +129,14 @@ function levelOf(text: string): LogLevel | null {
 }
 
 /** One JSON line of pino as `2026-11-23 09:20:11.123 INFO  message key=value`, the stack of an error below it. */
-export function formatLine(line: string): string {
-  const record: unknown = JSON.parse(line)
-  if (typeof record !== 'object' || record === null) return line
-  const { level, time, msg, err, ...rest }: Record<string, unknown> = { ...record }
+export function formatLine(json: string): string {
+  const record: unknown = JSON.parse(json)
+  if (typeof record !== 'object' || record === null) return json
+  const { level, time, msg, err, logger, ...rest }: Record<string, unknown> = { ...record }
   const stamp = String(time).replace('T', ' ').replace('Z', '')
-  let text = `${stamp} ${String(level).toUpperCase().padEnd(5)} ${escapeControls(msg === undefined ? '' : String(msg))}`
+  const said = msg === undefined ? '' : String(msg)
+  const line = logger === AUDIT_LOGGER ? `audit: ${escapeButTabs(said)}` : escapeControls(said)
+  let text = `${stamp} ${String(level).toUpperCase().padEnd(5)} ${line}`
   for (const [key, value] of Object.entries(rest)) text += ` ${key}=${printValue(value)}`
   if (typeof err === 'object' && err !== null) {
     const stack = 'stack' in err ? String(err.stack) : JSON.stringify(err)
@@ -78,11 +150,9 @@ function printValue(value: unknown): string {
   return /^[^\s"=]+$/.test(value) ? escapeControls(value) : escapeControls(JSON.stringify(value))
 }
 
-function escapeControls(text: string): string {
-  return text.replace(CONTROLS, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+function escapeJsonLine(line: string): string {
+  return `${escapeJson(line.trimEnd())}\n`
 }
-
-const CONTROLS = /[\p{Cc}\u2028\u2029]/gu
 
 /** A terminal takes it all but for a rare EAGAIN; then the line is dropped rather than the server stopped. */
 function writeAll(fd: number, text: string): void {

@@ -1,5 +1,6 @@
 /** Composition root: the configuration says whether this server runs alone or as a member of an ensemble. */
 
+import type { Audit } from './audit.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './logger.ts'
 import type { OnProgress, RunningServer } from './running.ts'
@@ -13,14 +14,15 @@ export async function startServer(
   config: Config,
   logger: Logger,
   onProgress: OnProgress | null = null,
+  audit: Audit | null = null,
 ): Promise<RunningServer> {
   const login = await openLogin(config)
   if (config.quorum.distributed) {
     const { QuorumServer } = await import('./quorumserver.ts')
-    return new QuorumServer(config, logger, onProgress, login).start()
+    return new QuorumServer(config, logger, onProgress, login, audit).start()
   }
   const { StandaloneServer } = await import('./standalone.ts')
-  return new StandaloneServer(config, logger, onProgress, login).start()
+  return new StandaloneServer(config, logger, onProgress, login, audit).start()
 }
 
 async function openLogin({ sasl }: Config): Promise<SaslServerLogin | null> {

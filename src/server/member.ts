@@ -21,6 +21,7 @@ import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
 import { Peer } from '../zab/peer.ts'
 import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOut } from '../zab/types.ts'
+import type { Audit } from './audit.ts'
 import type { Backlog } from './backlog.ts'
 import type { Config } from './config.ts'
 import { readConfigZnode, writeConfigZnode } from './configznode.ts'
@@ -50,6 +51,8 @@ export interface MemberHost {
   readonly disk: Disk
   /** Where a checkpoint would be (snapshot.store=level); without it there can be none. */
   readonly checkpoints?: KvHome | null
+  /** Null, or not there: no audit log. */
+  readonly audit?: Audit | null
   /** Clients are served by this pipeline from now on. Null: cut every client before returning, and take no new ones. */
   serve(pipeline: Pipeline | null): void
   connection(connId: number): Connection | undefined
@@ -581,7 +584,7 @@ export class Member implements NetworkSink {
       sessions,
       this.metrics,
       throttle,
-      this.pipelineHost,
+      { ...this.pipelineHost, audit: this.host.audit ?? null },
       options,
     )
     this.sessions = sessions

@@ -9,6 +9,7 @@ import type { RecoverProgress } from '../txnlog/recover.ts'
 import { LINKS_DEFAULTS, Links } from '../zab/links.ts'
 import { type Address, parseAddress } from '../zab/sockets.ts'
 import type { Quorum } from '../zab/types.ts'
+import type { Audit } from './audit.ts'
 import type { Config } from './config.ts'
 import type { Connection } from './connection.ts'
 import { atPort, Member } from './member.ts'
@@ -25,6 +26,7 @@ export interface MemberLifeHost {
   wallMs(): number
   readonly disk: Disk
   readonly checkpoints: KvHome
+  readonly audit: Audit | null
   /** Null: every client is cut when it returns. */
   serve(pipeline: Pipeline | null): void
   connection(connId: number): Connection | undefined
@@ -79,6 +81,7 @@ export class MemberLife {
         network: this.links,
         disk: host.disk,
         checkpoints: host.checkpoints,
+        audit: host.audit,
         serve: (pipeline) => {
           this.serving = pipeline !== null
           host.serve(pipeline)

@@ -26,6 +26,7 @@ import { Input, readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { AuthInfo, ForwardedRequest, LinkId, Sid } from '../zab/types.ts'
+import type { Audit, Audited } from './audit.ts'
 import type { Auth, AuthId } from './auth.ts'
 import { Arrival, type Connection, countSent, FORWARDED, Pending, WAITS } from './connection.ts'
 import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshake.ts'
@@ -59,6 +60,8 @@ export interface PipelineHost extends HandshakeHost, ProposerHost {
   forward(request: ForwardedRequest): void
   /** Leader: is there a quorum that follows us, as far as can be known? */
   confirmLeading(): boolean
+  /** Null where audit.enable is off. */
+  readonly audit?: Audit | null
   sessionEnded(session: Session, expired: boolean): void
 }
 
@@ -72,6 +75,7 @@ export class Pipeline {
   private readonly metrics: Metrics
   private readonly proposer: Proposer
   readonly handshake: Handshake
+  private readonly audit: Audit | null
   private readonly host: PipelineHost
   private readonly options: PipelineOptions
   private readonly reads: Reads
@@ -111,6 +115,7 @@ export class Pipeline {
     this.metrics = metrics
     this.load = new Load(options, metrics)
     this.arrival = null
+    this.audit = host.audit ?? null
     this.host = host
     this.options = options
     const leads = options.role === 'leader'
@@ -293,6 +298,7 @@ export class Pipeline {
     request.buf = arrival.buf
     request.off = arrival.off
     request.end = arrival.end
+    const audited = this.beginAudit(arrival)
     const zxid = this.proposer.propose(request)
     if (zxid === -1) {
       this.answerInTurn(arrival, Err.marshallingError)
@@ -301,8 +307,13 @@ export class Pipeline {
     if (type === OpCode.closeSession) session.closing = true
     this.load.inProcess++
     const pending = new Pending(arrival, zxid, null, Err.ok)
+    pending.audited = audited
     this.inflight.push(pending)
     conn.enqueue(pending)
+  }
+
+  private beginAudit(arrival: Arrival): Audited | null {
+    return this.audit === null ? null : this.audit.begin(arrival, (id) => this.auth.userName(id))
   }
 
   private submitCreation(conn: Connection, session: Session, body: Uint8Array): void {
@@ -386,6 +397,7 @@ export class Pipeline {
     this.load.inProcess++
     if (type === OpCode.closeSession) session.closing = true
     const pending = new Pending(arrival, FORWARDED, null, Err.ok)
+    pending.audited = this.beginAudit(arrival)
     flow.pushWrite(session, pending)
     conn.enqueue(pending)
     this.forward(session, xid, type, buf.subarray(off, end), creates ? null : arrival.ids)
@@ -537,8 +549,10 @@ export class Pipeline {
     const pending = this.flow === null ? this.takeInflight(zxid) : this.flow.match(buf, off)
     this.applying = pending
     this.outcome.begin(pending === null ? 0 : pending.type, readInt(buf, off + 28) === OpCode.error)
+    this.audit?.beforeApply(this.state.tree, buf, off)
     this.state.apply(buf, off, end)
     this.applying = null
+    this.audit?.afterApply(pending === null ? null : pending.audited, this.outcome.err)
     if (this.flow === null) this.prep.applied(zxid)
     if (pending === null) return
     this.flow?.forgetIdle(pending.conn.session!)
@@ -609,8 +623,12 @@ export class Pipeline {
 
   /** What the state machine says while it applies. */
   readonly applySink: Omit<ApplySink, 'onDigestMismatch'> = {
-    onResult: (_index: number, type: number, err: number, node: NodeId): void => {
-      if (this.applying !== null) this.outcome.onResult(this.state.tree, type, err, node)
+    onResult: (index: number, type: number, err: number, node: NodeId): void => {
+      if (this.applying === null) return
+      const { tree } = this.state
+      this.outcome.onResult(tree, type, err, node)
+      const { audited } = this.applying
+      if (audited !== null) this.audit?.onResult(audited, index, tree, type, err, node)
     },
     onSessionCreated: (hi: number, lo: number, timeoutMs: number): void => {
       if (this.flow !== null) this.flow.onSessionCreated(hi, lo, timeoutMs)

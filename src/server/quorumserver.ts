@@ -10,6 +10,7 @@ import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { LevelHome } from '../txnlog/levelkv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Quorum } from '../zab/types.ts'
+import type { Audit } from './audit.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
 import type { Config } from './config.ts'
 import { ConfigFiles } from './configfiles.ts'
@@ -35,6 +36,7 @@ const wallMs = (): number => Date.now()
 export class QuorumServer {
   private readonly config: Config
   private readonly logger: Logger
+  private readonly audit: Audit | null
   private readonly metrics: Metrics
   private readonly turn: Turn
   private readonly clients: Clients
@@ -59,7 +61,9 @@ export class QuorumServer {
     logger: Logger,
     onProgress: OnProgress | null = null,
     login: SaslServerLogin | null = null,
+    audit: Audit | null = null,
   ) {
+    this.audit = audit
     this.config = config
     this.logger = logger
     this.onProgress = onProgress
@@ -174,6 +178,7 @@ export class QuorumServer {
       wallMs,
       disk: this.disk,
       checkpoints: new LevelHome(this.disk, config.dataDir),
+      audit: this.audit,
       serve: (pipeline) => this.serve(pipeline),
       connection: (connId) => this.clients.connection(connId),
       want: () => this.turn.want(),

@@ -14,6 +14,7 @@ import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { LevelHome } from '../txnlog/levelkv.ts'
 import { VERSION_DIR } from '../txnlog/names.ts'
 import { type RecoverProgress, recover } from '../txnlog/recover.ts'
+import type { Audit } from './audit.ts'
 import { backlogOf, Clients, clientsOptions } from './clients.ts'
 import type { Config } from './config.ts'
 import { DataFolders } from './datafolders.ts'
@@ -45,6 +46,7 @@ const wallMs = (): number => Date.now()
 export class StandaloneServer {
   private readonly config: Config
   private readonly logger: Logger
+  private readonly audit: Audit | null
   private readonly metrics: Metrics
   private readonly turn: Turn
   private readonly clients: Clients
@@ -67,7 +69,9 @@ export class StandaloneServer {
     logger: Logger,
     onProgress: OnProgress | null = null,
     login: SaslServerLogin | null = null,
+    audit: Audit | null = null,
   ) {
+    this.audit = audit
     this.onProgress = onProgress
     this.config = config
     this.logger = logger
@@ -275,6 +279,7 @@ export class StandaloneServer {
       },
       forward: () => {},
       confirmLeading: () => true,
+      audit: this.audit,
       revalidate: () => {},
       rollover: () => {},
       connection: (connId) => this.clients.connection(connId),

@@ -196,7 +196,7 @@ function* environment(version: string): Generator<readonly [string, string]> {
   yield ['os.cpus', String(cpus().length)]
 }
 
-function userName(): string {
+export function userName(): string {
   try {
     return userInfo().username
   } catch {

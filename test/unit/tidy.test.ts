@@ -39,9 +39,11 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
   {
     folder: 'src/server/',
     only: [
+      'audit.ts',
       'auth.ts',
       'connection.ts',
       'containers.ts',
+      'escape.ts',
       'handshake.ts',
       'ip.ts',
       'learnerflow.ts',

@@ -8,6 +8,7 @@ import { StateMachine } from '../../../src/datatree/apply.ts'
 import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
+import type { Audit } from '../../../src/server/audit.ts'
 import { Auth, type SaslOptions } from '../../../src/server/auth.ts'
 import { type Compat, NO_COMPAT } from '../../../src/server/compat.ts'
 import type { ConnectionThrottle } from '../../../src/server/config.ts'
@@ -53,6 +54,7 @@ export interface HarnessOptions {
   enforcedSchemes?: readonly string[]
   throttle?: Partial<ConnectionThrottle>
   compat?: Partial<Compat>
+  audit?: Audit
 }
 
 const NO_THROTTLE: ConnectionThrottle = {
@@ -199,6 +201,7 @@ export class Harness implements ConnectionHost {
         revalidate: (...question) => this.onRevalidate(...question),
         rollover: () => this.rollovers++,
         confirmLeading: () => this.leads,
+        audit: options.audit ?? null,
         connection: (connId) => this.clients[connId]?.conn,
         sessionOpened: () => {},
         sessionEnded: ({ hi, lo }, expired) => this.ended.push([hi, lo, expired]),
