@@ -3,8 +3,8 @@
  *
  * Plain starts (`start`, `start zoo.cfg`, `start port dataDir ...`, `start --ephemeral [--port N]`, a member of an
  * ephemeral ensemble) are recognised here and go straight to the server: loading yargs costs some 80 ms, as much as all
- * the rest of a start. So are Apache's tools (`apache TxnLogToolkit ...`, what bin/zkTxnLogToolkit.sh says), whose words
- * yargs would not read as they do. Everything else, mistakes included, is yargs.
+ * the rest of a start. So are Apache's tools (`apache TxnLogToolkit ...`, what bin/zkTxnLogToolkit.sh says) and its
+ * client (`cli`), whose words yargs would not read as they do. Everything else, mistakes included, is yargs.
  */
 
 import { ephemeralCommand } from './ephemeral.ts'
@@ -21,6 +21,10 @@ export async function main(words: readonly string[], env: NodeJS.ProcessEnv): Pr
   if (command === 'start' && rest.length === 2 && rest[0] === '--attached') {
     const { memberCommand } = await import('./ensemble.ts')
     return memberCommand(rest[1]!, env)
+  }
+  if (command === 'cli') {
+    const { zkCliCommand } = await import('./zkcli/main.ts')
+    return zkCliCommand(rest, env)
   }
   if (command === 'apache') {
     const { apacheTool } = await import('./apachetools.ts')
