@@ -66,6 +66,8 @@ export async function runInteractive(
     if (!(await session.executeLine(line))) break
     ask()
   }
+  // The end of input leaves the prompt as it stands.
+  if (asking) process.stdout.write('\n')
   asking = false
   streams.flush()
   reader.close()
