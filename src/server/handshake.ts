@@ -2,7 +2,7 @@
  * Everything a client says about itself: the connect request that opens or takes up a session, auth and sasl packets.
  *
  * These are answered at receipt, ahead of whatever is in process, except that a new session is answered when its
- * creation is committed, and that a learner takes up a global session when its leader has agreed. Local sessions need
+ * creation is committed (which waits its turn when there are many), and that a learner takes up a global session when its leader has agreed. Local sessions need
  * nobody else. Pure. Java: ZooKeeperServer.processConnectRequest, finishSessionInit, processPacket (auth), processSasl,
  * LearnerZooKeeperServer.revalidateSession, Learner.validateSession, ReadOnlyZooKeeperServer.validateSession.
  */
@@ -17,6 +17,7 @@ import type { Compat } from './compat.ts'
 import { type Connection, countSent } from './connection.ts'
 import type { LearnerFlow } from './learnerflow.ts'
 import type { Metrics } from './metrics.ts'
+import { NewSessions } from './newsessions.ts'
 import { beginReply, closeFrame } from './replies.ts'
 import { SaslError, type SaslServerLogin } from './sasl/mechanism.ts'
 import { Owner, passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
@@ -63,6 +64,7 @@ export class Handshake {
   private readonly flow: LearnerFlow | null
   private readonly createSession: CreateSession
   private readonly readOnly: boolean
+  private readonly newSessions: NewSessions
 
   constructor(
     state: StateMachine,
@@ -85,6 +87,7 @@ export class Handshake {
     this.flow = flow
     this.createSession = createSession
     this.readOnly = options.role === 'readonly'
+    this.newSessions = new NewSessions()
   }
 
   /** New sessions are local. */
@@ -157,16 +160,39 @@ export class Handshake {
       conn.closeNow('a read-only server makes no sessions unless they are local')
       return false
     }
+    conn.connecting = true
+    if (this.newSessions.begin(conn, nowMs)) this.create(conn)
+    return false
+  }
+
+  private create(conn: Connection): void {
     const { sessions, flow } = this
+    const nowMs = this.host.nowMs()
     const session = flow === null ? sessions.create(conn.timeoutMs, nowMs) : sessions.createAttached(conn.timeoutMs)
     session.owner = Owner.self
     session.client = conn
     conn.session = session
-    conn.connecting = true
     const body = new Output(4)
     body.int(conn.timeoutMs)
     this.createSession(conn, session, body.bytes())
-    return false
+  }
+
+  /** The creation of a session has ended, whatever became of it. */
+  onCreated(): void {
+    const next = this.newSessions.ended()
+    if (next !== null) this.create(next)
+  }
+
+  onClosed(conn: Connection): void {
+    this.newSessions.forget(conn)
+  }
+
+  onTick(nowMs: number): void {
+    this.newSessions.onTick(nowMs, (conn) => {
+      this.metrics.counters.connection_rejected++
+      this.host.warn('too many new sessions at once: connection closed', { client: conn.remoteHost })
+      conn.closeNow('its new session has waited for too long')
+    })
   }
 
   private reopenSession(conn: Connection, hi: number, lo: number, password: Uint8Array | null): boolean {

@@ -12,13 +12,13 @@ import { OpCode } from '../jute/codes.ts'
 import { Id64Map } from '../jute/id64.ts'
 import { readInt } from '../jute/input.ts'
 import { type Connection, type Pending, WAITS } from './connection.ts'
+import { Fifo } from './fifo.ts'
 import type { Session, Sessions } from './sessions.ts'
 
 export class LearnerFlow {
   private readonly sessions: Sessions
-  /** Syncs on their way; [head, length) are alive. */
-  private syncs: Pending[]
-  private syncsHead: number
+  /** Syncs on their way. */
+  private readonly syncs: Fifo<Pending>
   /** Sessions heard of, with their timeouts in ms. */
   private readonly touched: Id64Map<number>
   /** Connections that ask for a session, by its id, in the order they asked. */
@@ -26,8 +26,7 @@ export class LearnerFlow {
 
   constructor(sessions: Sessions) {
     this.sessions = sessions
-    this.syncs = []
-    this.syncsHead = 0
+    this.syncs = new Fifo()
     this.touched = new Id64Map()
     this.asking = new Id64Map()
   }
@@ -67,15 +66,8 @@ export class LearnerFlow {
    * Null also where none was asked for.
    */
   takeSync(): Pending | null {
-    if (this.syncsHead === this.syncs.length) return null
-    const sync = this.syncs[this.syncsHead++]!
-    if (this.syncsHead === this.syncs.length) {
-      this.syncs.length = 0
-      this.syncsHead = 0
-    } else if (this.syncsHead > 4096 && this.syncsHead * 2 > this.syncs.length) {
-      this.syncs = this.syncs.slice(this.syncsHead)
-      this.syncsHead = 0
-    }
+    const sync = this.syncs.shift()
+    if (sync === null) return null
     sync.zxid = WAITS
     return sync.conn.head === sync ? sync : null
   }

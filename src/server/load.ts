@@ -13,6 +13,7 @@
 
 import { OpCode } from '../jute/codes.ts'
 import type { Arrival, Connection } from './connection.ts'
+import { Fifo } from './fifo.ts'
 import type { Metrics } from './metrics.ts'
 
 export interface LoadOptions {
@@ -44,9 +45,7 @@ export class Load {
   private largeBytes: number
   /** Connections that are not read from. */
   private readonly stopped: Set<Connection>
-  /** In order of arrival; [head, length) are alive. */
-  private queue: Arrival[]
-  private head: number
+  private readonly queue: Fifo<Arrival>
   private admitting: boolean
 
   constructor(options: LoadOptions, metrics: Metrics) {
@@ -55,13 +54,12 @@ export class Load {
     this.inProcess = 0
     this.largeBytes = 0
     this.stopped = new Set()
-    this.queue = []
-    this.head = 0
+    this.queue = new Fifo()
     this.admitting = false
   }
 
   get waiting(): number {
-    return this.queue.length - this.head
+    return this.queue.length
   }
 
   // ------------------------------------------------------------------ large requests
@@ -99,22 +97,22 @@ export class Load {
   admit(nowMs: number, take: Take): void {
     if (this.waiting === 0 || this.admitting) return
     this.admitting = true
-    while (this.waiting > 0 && this.admitFirst(nowMs, take)) this.head++
+    for (let next = this.queue.first; next !== null && this.admitOne(next, nowMs, take); next = this.queue.first) {
+      this.queue.shift()
+    }
     if (this.waiting > 0) this.metrics.counters.request_throttle_wait_count++
-    this.trim()
     this.admitting = false
   }
 
   /** False when it must go on waiting. */
-  private admitFirst(nowMs: number, take: Take): boolean {
+  private admitOne(arrival: Arrival, nowMs: number, take: Take): boolean {
     const { options, metrics } = this
-    const first = this.queue[this.head]!
-    const { conn, type, receivedMs, largeBytes } = first
+    const { conn, type, receivedMs, largeBytes } = arrival
     if (conn.invalid) {
       this.endLarge(largeBytes)
       return true
     }
-    const stale = this.isStale(first, nowMs)
+    const stale = this.isStale(arrival, nowMs)
     if (stale && options.dropStale) {
       metrics.counters.stale_requests_dropped++
       this.endLarge(largeBytes)
@@ -129,18 +127,8 @@ export class Load {
     metrics.advanced.request_throttle_queue_time_ms.add(waitedMs)
     const refused = options.throttledOpWaitMs > 0 && waitedMs > options.throttledOpWaitMs && isThrottlable(type)
     if (refused) metrics.counters.throttled_ops++
-    take(first, refused)
+    take(arrival, refused)
     return true
-  }
-
-  private trim(): void {
-    if (this.head === this.queue.length) {
-      this.queue.length = 0
-      this.head = 0
-    } else if (this.head > 4096 && this.head * 2 > this.queue.length) {
-      this.queue = this.queue.slice(this.head)
-      this.head = 0
-    }
   }
 
   private isStale({ conn, type, receivedMs }: Arrival, nowMs: number): boolean {

@@ -29,6 +29,7 @@ import type { AuthInfo, ForwardedRequest, LinkId, Sid } from '../zab/types.ts'
 import type { Audit, Audited } from './audit.ts'
 import type { Auth, AuthId } from './auth.ts'
 import { Arrival, type Connection, countSent, FORWARDED, Pending, WAITS } from './connection.ts'
+import { Fifo } from './fifo.ts'
 import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshake.ts'
 import { LearnerFlow } from './learnerflow.ts'
 import { Load, type LoadOptions, type Take } from './load.ts'
@@ -87,9 +88,8 @@ export class Pipeline {
   private readonly op: WriteOp
   /** The write being prepared. */
   private readonly request: WriteRequest
-  /** Writes of this server's clients that are not delivered, in zxid order; [head, length) are alive. */
-  private inflight: Pending[]
-  private inflightHead: number
+  /** Writes of this server's clients that are not delivered, in zxid order. */
+  private readonly inflight: Fifo<Pending>
   private applying: Pending | null
   private readonly outcome: Outcome
   private readonly load: Load
@@ -128,8 +128,7 @@ export class Pipeline {
     this.op = new WriteOp()
     this.request = new WriteRequest()
     this.reads = new Reads(state, auth, metrics.readPerNamespace, host, options)
-    this.inflight = []
-    this.inflightHead = 0
+    this.inflight = new Fifo()
     this.applying = null
     this.outcome = new Outcome()
     this.handshake = new Handshake(
@@ -560,9 +559,10 @@ export class Pipeline {
     const { conn } = pending
     assert(conn.head === pending, 'replies in order')
     conn.dequeue()
+    if (pending.type === OpCode.createSession) this.handshake.onCreated()
     if (conn.closed || conn.closing) {
       this.load.inProcess--
-      this.load.countStaleReply()
+      if (conn.closed) this.load.countStaleReply()
     } else if (this.outcome.err === Err.sessionMoved) {
       this.closeMoved(pending)
     } else if (pending.type === OpCode.createSession && (conn.connecting || this.outcome.err === Err.ok)) {
@@ -576,23 +576,10 @@ export class Pipeline {
   }
 
   private takeInflight(zxid: Zxid): Pending | null {
-    if (this.inflightHead === this.inflight.length) return null
-    const first = this.inflight[this.inflightHead]!
+    const { first } = this.inflight
+    if (first === null) return null
     assert(first.zxid >= zxid, 'transactions are delivered in order')
-    if (first.zxid !== zxid) return null
-    this.inflightHead++
-    this.trimInflight()
-    return first
-  }
-
-  private trimInflight(): void {
-    if (this.inflightHead === this.inflight.length) {
-      this.inflight.length = 0
-      this.inflightHead = 0
-    } else if (this.inflightHead > 4096 && this.inflightHead * 2 > this.inflight.length) {
-      this.inflight = this.inflight.slice(this.inflightHead)
-      this.inflightHead = 0
-    }
+    return first.zxid === zxid ? this.inflight.shift() : null
   }
 
   private sessionReady(conn: Connection, pending: Pending): void {
@@ -671,6 +658,7 @@ export class Pipeline {
     conn.closed = true
     this.state.watches.removeConnection(conn.connId)
     this.load.forget(conn)
+    this.handshake.onClosed(conn)
     const { session } = conn
     if (session !== null && session.client === conn) {
       session.client = null
@@ -686,6 +674,7 @@ export class Pipeline {
       this.host.info('session expired', { session: id64Hex(session.hi, session.lo), timeoutMs: session.timeoutMs })
       this.closeSession(session)
     })
+    this.handshake.onTick(nowMs)
     this.goOn()
   }
 }
