@@ -13,7 +13,7 @@ import { resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { apply, shrinkPages } from '../simulation/patches.ts'
-import { type Explored, type ExploreOptions, WORKLOAD_NAMES, type WorkloadName } from './explore.ts'
+import type { Explored, ExploreOptions, WorkloadName } from './explore.ts'
 import { STORAGE_MUTANTS } from './patches.ts'
 
 const { values } = parseArgs({
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '3' },
     turns: { type: 'string', default: '60' },
     every: { type: 'string', default: '1' },
-    workload: { type: 'string', default: WORKLOAD_NAMES.join(',') },
+    workload: { type: 'string', default: '' },
     point: { type: 'string' },
     mutant: { type: 'string', default: '' },
     mutants: { type: 'boolean', default: false },
@@ -45,16 +45,19 @@ const OPTIONS: ExploreOptions = {
 /** A deliberate fault is to be found by the loss at a point alone. */
 const ONE_LOSS = { secondEvery: Number.POSITIVE_INFINITY, goOnEvery: Number.POSITIVE_INFINITY }
 
+/** Not before the copy is as it has to be: what is imported stays as it was. */
+async function loadFrom(root: string): Promise<typeof import('./explore.ts')> {
+  return import(pathToFileURL(resolve(root, 'test/disk/explore.js')).href)
+}
+
 async function exploreIn(root: string, name: string, options: ExploreOptions): Promise<Explored> {
-  const url = pathToFileURL(resolve(root, 'test/disk/explore.js')).href
-  const { explore } = (await import(url)) as typeof import('./explore.ts')
-  return explore(name as WorkloadName, options)
+  return (await loadFrom(root)).explore(name as WorkloadName, options)
 }
 
 /** Returns the number of workloads that failed. */
 async function run(root: string): Promise<number> {
   let failed = 0
-  for (const name of values.workload.split(',')) {
+  for (const name of workloads) {
     const startMs = performance.now()
     const { points, pointsTried, kinds, losses, secondLosses, continuations, failure } = await exploreIn(
       root,
@@ -83,7 +86,7 @@ async function find(name: string): Promise<boolean> {
   let found: string | null = null
   try {
     apply(copy, patches)
-    for (const workload of values.workload.split(',')) {
+    for (const workload of workloads) {
       found ??= (await exploreIn(copy, workload, { ...OPTIONS, ...ONE_LOSS })).failure
     }
   } finally {
@@ -96,6 +99,7 @@ async function find(name: string): Promise<boolean> {
 }
 
 shrinkPages(built)
+const workloads = values.workload === '' ? (await loadFrom(built)).WORKLOAD_NAMES : values.workload.split(',')
 let failed = 0
 if (values.mutants || values.mutant !== '') {
   const names = values.mutants ? STORAGE_MUTANTS.map(({ name }) => name) : [values.mutant]
