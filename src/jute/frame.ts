@@ -9,12 +9,18 @@
 
 import { readInt } from './input.ts'
 
+const NO_BYTES = new Uint8Array(0)
+/** Enough to say what a frame was about. */
+const BAD_START_MAX = 512
+
 /** Returns false to stop after this frame. */
 export type OnFrame = (buf: Uint8Array, off: number, end: number) => boolean
 
 export class FrameReader {
   /** The length that could not be accepted, once `push` or `resume` has returned 'bad'. */
   badLength: number
+  /** Of that frame, what is here; some of it at most. Owned. */
+  badStart: Uint8Array
   private readonly lengthMax: number
   private readonly onFrame: OnFrame
   /** A cut frame, its length prefix included, and how much of it is here. */
@@ -28,6 +34,7 @@ export class FrameReader {
   /** `lengthMax`: a frame longer than this, or of negative length, is refused (jute.maxbuffer). */
   constructor(lengthMax: number, onFrame: OnFrame) {
     this.badLength = 0
+    this.badStart = NO_BYTES
     this.lengthMax = lengthMax
     this.onFrame = onFrame
     this.partial = null
@@ -88,7 +95,7 @@ export class FrameReader {
         if (this.prefixBytes < 4) continue
         this.prefixBytes = 0
         const length = readInt(this.prefix, 0)
-        if (length < 0 || length > this.lengthMax) return this.bad(length)
+        if (length < 0 || length > this.lengthMax) return this.bad(length, chunk, off)
         this.partial = new Uint8Array(length)
         if (length === 0) {
           this.partial = null
@@ -97,7 +104,7 @@ export class FrameReader {
         continue
       }
       const length = readInt(chunk, off)
-      if (length < 0 || length > this.lengthMax) return this.bad(length)
+      if (length < 0 || length > this.lengthMax) return this.bad(length, chunk, off + 4)
       if (end - off - 4 >= length) {
         off += 4 + length
         if (!this.onFrame(chunk, off - length, off)) return this.stop(chunk, off)
@@ -116,8 +123,11 @@ export class FrameReader {
     return 'stopped'
   }
 
-  private bad(length: number): 'bad' {
+  private bad(length: number, chunk: Uint8Array, off: number): 'bad' {
     this.badLength = length
+    const bytes = Math.min(chunk.length - off, Math.max(0, length), BAD_START_MAX)
+    this.badStart = new Uint8Array(bytes)
+    this.badStart.set(chunk.subarray(off, off + bytes))
     return 'bad'
   }
 }

@@ -3,23 +3,27 @@
  *
  * What arrives is walked in place and handed to the pipeline; what the pipeline wrote leaves in one write per socket
  * when the turn ends. A socket is not read from while its client has too much unanswered (the pipeline says so) or
- * does not drain its replies; a client that lets them pile up beyond `OUTPUT_LIMIT_BYTES` is dropped.
+ * does not drain its replies; a client that lets them pile up beyond a limit is dropped (unsent.ts).
  * Java: NIOServerCnxnFactory, NIOServerCnxn.
  */
 
 import { createServer, type Server, type Socket } from 'node:net'
+import { totalmem } from 'node:os'
 import { assert } from '../jute/assert.ts'
 import { FrameReader } from '../jute/frame.ts'
+import { id64Hex } from '../jute/id64.ts'
 import { readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Config } from './config.ts'
-import { Connection, type ConnectionHost, OUTPUT_LIMIT_BYTES } from './connection.ts'
+import { Connection, type ConnectionHost } from './connection.ts'
 import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
 import { hostAddress } from './ip.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
+import { requestText } from './requesttext.ts'
 import type { SaslServerLogin } from './sasl/mechanism.ts'
 import type { Turn } from './turn.ts'
+import { UNSENT_NOTED, Unsent } from './unsent.ts'
 
 export interface ClientsOptions {
   readonly juteMaxBufferBytes: number
@@ -27,6 +31,9 @@ export interface ClientsOptions {
   readonly maxClientCnxns: number
   /** In all; 0 is unlimited. */
   readonly maxCnxns: number
+  /** What one client, and all together, may leave unread of their replies and events. */
+  readonly unsentMaxBytes: number
+  readonly unsentTotalMaxBytes: number
   readonly sessionlessTimeoutMs: number
   readonly tcpKeepAlive: boolean
   readonly fourLetterWords: ReadonlySet<string>
@@ -50,11 +57,20 @@ export function clientsOptions(config: Config, login: SaslServerLogin | null): C
     juteMaxBufferBytes: config.juteMaxBufferBytes,
     maxClientCnxns: config.maxClientCnxns,
     maxCnxns: config.maxCnxns,
+    unsentMaxBytes: config.unsentMaxBytes,
+    unsentTotalMaxBytes: config.unsentTotalMaxBytes ?? shareOfMemory(),
     sessionlessTimeoutMs: config.sessionlessCnxnTimeoutMs,
     tcpKeepAlive: config.clientTcpKeepAlive,
     fourLetterWords: enabledWords(config.fourLetterWhitelist, config.readonlyModeEnabled),
     login,
   }
+}
+
+/** A quarter of what this process may use; never less than what a few slow clients come to. */
+function shareOfMemory(): number {
+  const limit = process.constrainedMemory()
+  const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
+  return Math.max(bytes / 4, 256 * 1024 * 1024)
 }
 
 export function backlogOf(config: Config): number {
@@ -110,6 +126,7 @@ export class Clients implements ConnectionHost {
   private readonly perAddress: Map<string, number>
   private dirty: Client[]
   private readonly ending: Set<Client>
+  private readonly unsent: Unsent<Client>
   private readonly spareOutputs: Output[]
   private live: number
 
@@ -124,6 +141,7 @@ export class Clients implements ConnectionHost {
     this.perAddress = new Map()
     this.dirty = []
     this.ending = new Set()
+    this.unsent = new Unsent(options.unsentMaxBytes, options.unsentTotalMaxBytes)
     this.spareOutputs = []
     this.live = 0
     this.server = this.makeServer()
@@ -287,9 +305,12 @@ export class Clients implements ConnectionHost {
 
   private take(client: Client, result: 'ok' | 'stopped' | 'bad'): void {
     if (result === 'bad') {
-      const { badLength } = client.frames
+      const { badLength, badStart } = client.frames
+      const { conn } = client
       this.host.warn('a frame is longer than jute.maxbuffer or has a negative length: connection closed', {
         client: this.describe(client),
+        ...(conn.session === null ? {} : { session: id64Hex(conn.session.hi, conn.session.lo) }),
+        ...(conn.initialised ? requestText(badStart, 0, badStart.length) : {}),
         length: badLength,
         juteMaxBufferBytes: this.options.juteMaxBufferBytes,
       })
@@ -356,17 +377,25 @@ export class Clients implements ConnectionHost {
       const bytes = Buffer.allocUnsafe(out.pos)
       bytes.set(out.bytes())
       socket.write(bytes)
-      if (socket.writableLength > OUTPUT_LIMIT_BYTES) {
-        this.host.warn('client does not read its replies and events: connection closed', {
-          client: this.describe(client),
-          bytesUnsent: socket.writableLength,
-        })
-        client.conn.closeNow('too much unsent')
-      }
+      if (socket.writableLength > UNSENT_NOTED) this.boundUnsent(client)
     }
     out.clear()
     if (out.buf.length <= OUTPUT_KEPT_BYTES && this.spareOutputs.length < 256) this.spareOutputs.push(out)
     if (client.phase === 'ending') this.end(client)
+  }
+
+  private boundUnsent(client: Client): void {
+    for (let slow = this.unsent.note(client); slow !== null; slow = this.unsent.note(client)) {
+      this.host.warn('client does not read its replies and events: connection closed', {
+        client: this.describe(slow),
+        bytesUnsent: slow.socket.writableLength,
+        unsentMaxBytes: this.options.unsentMaxBytes,
+        unsentTotalMaxBytes: this.options.unsentTotalMaxBytes,
+      })
+      this.unsent.forget(slow)
+      slow.conn.closeNow('too much unsent')
+      if (slow === client) return
+    }
   }
 
   // ------------------------------------------------------------------ closing
@@ -409,6 +438,7 @@ export class Clients implements ConnectionHost {
     const { conn } = client
     if (this.byId[conn.connId] !== client) return
     this.byId[conn.connId] = undefined
+    this.unsent.forget(client)
     conn.closed = true
     this.pipeline?.onClosed(conn)
     this.freeIds.push(conn.connId)

@@ -12,6 +12,7 @@ import { type Compat, readCompat } from './compat.ts'
 import { type AuditConfig, readAudit } from './configaudit.ts'
 import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
+import { OUTPUT_LIMIT_BYTES } from './connection.ts'
 import type { Membership } from './members.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
 import { readSasl, type SaslConfig } from './sasl/saslconfig.ts'
@@ -71,6 +72,9 @@ export interface Config extends SecurityConfig {
   readonly maxClientCnxns: number
   /** Per listener; 0 is unlimited. */
   readonly maxCnxns: number
+  /** What a client, and all of them together, may leave unread before they are cut. Ours; null: a share of the memory. */
+  readonly unsentMaxBytes: number
+  readonly unsentTotalMaxBytes: number | null
   readonly globalOutstandingLimit: number
   readonly juteMaxBufferBytes: number
   readonly juteExtraBytes: number
@@ -299,6 +303,9 @@ function readLimits(s: Settings) {
   return {
     maxClientCnxns: s.int('maxClientCnxns', 60),
     maxCnxns: s.int('maxCnxns', 0),
+    unsentMaxBytes: s.long('unsentMaxInKb', OUTPUT_LIMIT_BYTES / 1024, { min: 1024 }) * 1024,
+    unsentTotalMaxBytes:
+      s.find('unsentTotalMaxInKb') === null ? null : s.long('unsentTotalMaxInKb', 0, { min: 1024 }) * 1024,
     globalOutstandingLimit: s.int('globalOutstandingLimit', 1000),
     juteMaxBufferBytes,
     juteExtraBytes,

@@ -124,7 +124,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
       'observer.election.DelayMs tcpKeepAlive',
   ],
   ['property', null, 'audit.enable audit.impl.class'],
-  ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store audit.file'],
+  ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store audit.file unsentMaxInKb unsentTotalMaxInKb'],
   [
     'property',
     NO_TUNING,

@@ -25,7 +25,7 @@ export interface ConnectionHost {
   resume(conn: Connection): void
 }
 
-/** Unsent bytes (watch events can pile up unasked) above which a client is given up. */
+/** Unsent bytes (watch events can pile up unasked) above which a client is given up, unless `unsentMaxInKb` says otherwise. */
 export const OUTPUT_LIMIT_BYTES = 64 * 1024 * 1024
 
 /** `Pending.zxid` of what waits for its turn, and of what waits for the leader's answer (its zxid is not known). */

@@ -34,13 +34,14 @@ import { Handshake, type HandshakeHost, type HandshakeOptions } from './handshak
 import { LearnerFlow } from './learnerflow.ts'
 import { Load, type LoadOptions, type Take } from './load.ts'
 import type { Metrics } from './metrics.ts'
-import { hasWriteForm, isClientOp } from './ops.ts'
+import { hasWriteForm, isClientOp, opName } from './ops.ts'
 import { Outcome } from './outcome.ts'
 import { Prep, type PrepOptions, WriteRequest } from './prep.ts'
 import { Proposer, type ProposerHost } from './proposer.ts'
 import { Reads } from './reads.ts'
 import type { Reconfigurer } from './reconfig.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
+import { bodyText, longReply } from './requesttext.ts'
 import { SessionGate } from './sessiongate.ts'
 import { Owner, type Session, type Sessions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
@@ -49,6 +50,8 @@ import { isWellFormed, makesEphemeral, WriteOp } from './writeop.ts'
 export type { PipelineRole } from './handshake.ts'
 
 export interface PipelineOptions extends PrepOptions, HandshakeOptions, LoadOptions {
+  /** What clients allow a reply to have, for all we know (jute.maxbuffer). */
+  readonly juteMaxBufferBytes: number
   /** A local session becomes a global one when it makes its first ephemeral znode (localSessionsUpgradingEnabled). */
   readonly localSessionsUpgradingEnabled: boolean
   /** Leader: plans changes of the membership. Null: there is none to change. */
@@ -487,7 +490,12 @@ export class Pipeline {
     }
     const before = conn.output().pos
     this.reads.answer(conn, type, type === OpCode.ping ? Xid.ping : xid, ids, buf, off, end)
-    this.finished(conn, xid, type, receivedMs, conn.output().pos - before)
+    const bytes = conn.output().pos - before
+    const { juteMaxBufferBytes } = this.options
+    if (bytes > juteMaxBufferBytes) {
+      this.host.warn(...longReply(conn, bytes, juteMaxBufferBytes, bodyText(type, buf, off, end)))
+    }
+    this.finished(conn, xid, type, receivedMs, bytes)
   }
 
   private mayAnswerSync(): boolean {
@@ -604,7 +612,12 @@ export class Pipeline {
     const out = conn.output()
     const start = beginReply(out, pending.xid, this.state.zxidLast, this.outcome.err)
     if (this.outcome.err === Err.ok) this.outcome.writeTo(out)
-    this.finished(conn, pending.xid, pending.type, pending.receivedMs, endReply(out, start))
+    const bytes = endReply(out, start)
+    const { juteMaxBufferBytes } = this.options
+    if (bytes > juteMaxBufferBytes) {
+      this.host.warn(...longReply(conn, bytes, juteMaxBufferBytes, { operation: opName(pending.type) }))
+    }
+    this.finished(conn, pending.xid, pending.type, pending.receivedMs, bytes)
     if (pending.type === OpCode.closeSession) conn.closeAfterFlush('session closed')
   }
 

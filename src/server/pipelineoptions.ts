@@ -22,6 +22,7 @@ export function pipelineOptions(
     digest: config.treeDigestEnabled,
     reconfigEnabled: config.quorum.reconfigEnabled,
     juteLengthMax: lengthMaxOf(config),
+    juteMaxBufferBytes: config.juteMaxBufferBytes,
     compat: config.compat,
     sessionTimeoutMinMs: config.sessionTimeoutMinMs,
     sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,

@@ -17,6 +17,7 @@ import type { Compat } from './compat.ts'
 import { type Connection, OUTPUT_LIMIT_BYTES } from './connection.ts'
 import { hasNul, NULL_PATH } from './paths.ts'
 import { beginReply, closeFrame, endReply, writeEvent } from './replies.ts'
+import { bodyText } from './requesttext.ts'
 import type { NamespaceSummaries } from './summaries.ts'
 import { decodeMulti } from './writeop.ts'
 
@@ -325,7 +326,9 @@ export class Reads {
         state.tree.writeChildren(node, out)
       }
       if (out.pos - start > this.multiReadBytesMax) {
-        this.host.warn('a multiRead asks for more than a reply may hold', { limitBytes: this.multiReadBytesMax })
+        const limitBytes = this.multiReadBytesMax
+        const text = bodyText(OpCode.multiRead, input.buf, body, input.end)
+        this.host.warn('a multiRead asks for more than a reply may hold', { ...text, limitBytes })
         endReply(out, start, Err.marshallingError)
         return Err.marshallingError
       }

@@ -143,6 +143,7 @@ export class Harness implements ConnectionHost {
   readonly proposals = new Proposals()
   readonly metrics = new Metrics(() => 0.5)
   readonly warnings: string[] = []
+  readonly warningFields: Record<string, unknown>[] = []
   readonly resumed: TestClient[] = []
   /** Learner: what goes to the leader. The test, or an Ensemble, sees to it. */
   onForward: (request: ForwardedRequest) => void = () => {}
@@ -206,7 +207,10 @@ export class Harness implements ConnectionHost {
         sessionOpened: () => {},
         sessionEnded: ({ hi, lo }, expired) => this.ended.push([hi, lo, expired]),
         info: () => {},
-        warn: (message) => this.warnings.push(message),
+        warn: (message, fields) => {
+          this.warnings.push(message)
+          this.warningFields.push(fields)
+        },
       },
       {
         role: options.role ?? 'standalone',
@@ -219,6 +223,7 @@ export class Harness implements ConnectionHost {
         digest: true,
         reconfigEnabled: options.reconfigEnabled ?? false,
         juteLengthMax: 2 * 0xf_ffff,
+        juteMaxBufferBytes: 0xf_ffff,
         compat: { ...NO_COMPAT, ...options.compat },
         sessionTimeoutMinMs: 1000,
         sessionTimeoutMaxMs: 20_000,
