@@ -25,7 +25,7 @@ import {
   type Reached,
   systemLookup,
 } from './sockets.ts'
-import { type AfterHello, HalfMade, type Passage, type PassageDone, type Transport } from './transport.ts'
+import { type AfterHello, HalfMade, NO_BYTES, type Passage, type PassageDone, type Transport } from './transport.ts'
 import type { LinkId, LinkKind, Sid } from './types.ts'
 
 /** What a member asks of the network. Calls do not call back before they return. */
@@ -141,7 +141,7 @@ class Link {
     this.knock = knock
     this.afterHello = afterHello
     this.shut = false
-    this.input = NOTHING
+    this.input = NO_BYTES
     this.start = 0
     this.end = 0
     this.out = null
@@ -153,7 +153,6 @@ class Link {
   }
 }
 
-const NOTHING = new Uint8Array(0)
 const KINDS: readonly LinkKind[] = ['election', 'learner', 'observer']
 
 export class Links implements Network {
@@ -317,10 +316,11 @@ export class Links implements Network {
       const link = this.addLink(passage, kind, kind === 'election' && sid > this.options.sid)
       this.log('debug', { link: link.id, kind, sid, peer: link.peer }, 'connected to a member')
       this.sink.onOpen(link.id, sid, kind)
+      this.onHead(link, passage.head)
     }
     const { transport } = this.options
     if (transport === null) {
-      opened({ socket, peer: null, afterHello: null })
+      opened({ socket, head: NO_BYTES, peer: null, afterHello: null })
       return
     }
     const peer = peerOf(socket)
@@ -347,10 +347,11 @@ export class Links implements Network {
       const link = this.addLink(passage, kind, false)
       this.log('debug', { link: link.id, kind, peer: link.peer }, 'a member has connected')
       this.sink.onAccept(link.id, kind)
+      this.onHead(link, passage.head)
     }
     const { transport } = this.options
     if (transport === null) {
-      opened({ socket, peer: null, afterHello: null })
+      opened({ socket, head: NO_BYTES, peer: null, afterHello: null })
       return
     }
     const peer = peerOf(socket)
@@ -401,12 +402,15 @@ export class Links implements Network {
     const link = new Link(++this.lastId, kind, passage, knock)
     this.links.set(link.id, link)
     let why = 'closed by the other side'
+    let refused = false
     socket.on('error', (err) => {
       why = err.message
+      refused = 'code' in err && /^ERR_(SSL|TLS)_/.test(String(err.code))
     })
     socket.on('close', () => {
       if (!this.forget(link)) return
-      this.log('debug', { link: link.id, kind, peer: link.peer, why }, 'link lost')
+      // In TLS 1.3 the other side's judgement of our certificate comes when we are through already.
+      this.log(refused ? 'warn' : 'debug', { link: link.id, kind, peer: link.peer, why }, 'link lost')
       this.sink.onClose(link.id)
     })
     if (link.afterHello === null) this.read(link)
@@ -432,7 +436,7 @@ export class Links implements Network {
   /** False where it was forgotten before. */
   private forget(link: Link): boolean {
     if (!this.links.delete(link.id)) return false
-    link.input = NOTHING
+    link.input = NO_BYTES
     const { waiting } = link
     link.waiting = []
     for (const done of waiting) setImmediate(done)
@@ -440,6 +444,10 @@ export class Links implements Network {
   }
 
   // ------------------------------------------------------------------ input
+
+  private onHead(link: Link, head: Uint8Array): void {
+    if (head.length > 0) this.onData(link, Buffer.from(head.buffer, head.byteOffset, head.length))
+  }
 
   private onData(link: Link, buffer: Buffer): void {
     if (!this.links.has(link.id)) return
@@ -454,7 +462,7 @@ export class Links implements Network {
       if (link.start === link.end) {
         link.start = 0
         link.end = 0
-        if (link.input.length > KEPT_BYTES) link.input = NOTHING
+        if (link.input.length > KEPT_BYTES) link.input = NO_BYTES
       }
     }
     if (link.end - link.start > this.options.inputBytesMax) this.giveUp(link, 'its bytes make no packet')
@@ -540,7 +548,7 @@ export class Links implements Network {
     const timeoutMs = this.options.transportTimeoutMs[kind]
     const timer = setTimeout(() => this.giveUp(link, `not through within ${timeoutMs} ms`), timeoutMs)
     socket.on('close', () => clearTimeout(timer))
-    afterHello((err) => {
+    afterHello((err, head) => {
       clearTimeout(timer)
       if (!this.links.has(link.id)) return
       if (err !== null) {
@@ -551,6 +559,7 @@ export class Links implements Network {
       this.read(link)
       if (out.pos > 0) this.mark(link)
       else link.out = null
+      this.onHead(link, head)
     })
   }
 

@@ -4,8 +4,8 @@
  * Links hands each socket to the Transport that the server gave it, and takes it back as a Passage when that is done;
  * the cores never hear of a connection before. Without a transport a socket is a passage by itself. On the election port
  * authentication comes behind the dialer's hello, so there it is done in two steps: an accepted socket comes back with its
- * hello already read and put back in front, a dialed one with `afterHello`, which Links calls when the core's hello has
- * left and before anything else does.
+ * hello already read (`head`), a dialed one with `afterHello`, which Links calls when the core's hello has left and before
+ * anything else does.
  *
  * Sockets that are not through yet cost their sender nothing, so they are few: beyond the limit the oldest one goes, of the
  * address that has the most. A crowd from one address is in its own way only.
@@ -14,12 +14,14 @@
 import type { Socket } from 'node:net'
 import type { LinkKind, Sid } from './types.ts'
 
-/** Calls `done` once and later; never behind an error. */
-export type AfterHello = (done: (err: Error | null) => void) => void
+/** Calls `done` once and later; `head` as in Passage. */
+export type AfterHello = (done: (err: Error | null, head: Uint8Array) => void) => void
 
 export interface Passage {
-  /** To be used from here on; what was read too much stands in front again. */
+  /** To be used from here on. Nobody listens to its data, and it may be paused. */
   readonly socket: Socket
+  /** What has been read of it and is not the transport's; owned by the receiver. */
+  readonly head: Uint8Array
   /** Who the other side has proven to be, in words for the log; null: nobody in particular. */
   readonly peer: string | null
   readonly afterHello: AfterHello | null
@@ -40,6 +42,8 @@ export interface Transport {
   accept(socket: Socket, kind: LinkKind, done: PassageDone): void
   connect(socket: Socket, to: Dialed, done: PassageDone): void
 }
+
+export const NO_BYTES = new Uint8Array(0)
 
 interface Waiting {
   readonly address: string

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { LINKS_DEFAULTS, Links, type LinksOptions, type NetworkSink } from '../../../src/zab/links.ts'
 import { encodeHello } from '../../../src/zab/notification.ts'
-import { HalfMade, type PassageDone, type Transport } from '../../../src/zab/transport.ts'
+import { HalfMade, NO_BYTES, type PassageDone, type Transport } from '../../../src/zab/transport.ts'
 import type { LinkId, LinkKind, Sid } from '../../../src/zab/types.ts'
 
 /** A member's network; its story as lines, input as text. */
@@ -111,8 +111,7 @@ function password(socket: Socket, done: PassageDone): void {
       done(new Error('wrong password'), null)
       return
     }
-    socket.unshift(chunk.subarray(1))
-    done(null, { socket, peer: 'whoever knows it', afterHello: null })
+    done(null, { socket, head: chunk.subarray(1), peer: 'whoever knows it', afterHello: null })
   })
 }
 
@@ -120,7 +119,7 @@ const DOORMAN: Transport = {
   accept: (socket, _kind, done) => password(socket, done),
   connect: (socket, _to, done) => {
     socket.write('y')
-    setImmediate(() => done(null, { socket, peer: null, afterHello: null }))
+    setImmediate(() => done(null, { socket, head: NO_BYTES, peer: null, afterHello: null }))
   },
 }
 const NEVER: Transport = { accept: () => {}, connect: () => {} }
@@ -247,16 +246,14 @@ describe('authentication behind the hello of the election port', () => {
       setImmediate(() =>
         done(null, {
           socket,
+          head: NO_BYTES,
           peer: null,
           afterHello: (authenticated) => {
             socket.write('?')
             socket.once('data', (chunk: Buffer) => {
               socket.pause()
-              if (chunk[0] !== 0x21) authenticated(new Error('wrong answer'))
-              else {
-                socket.unshift(chunk.subarray(1))
-                authenticated(null)
-              }
+              if (chunk[0] === 0x21) authenticated(null, chunk.subarray(1))
+              else authenticated(new Error('wrong answer'), NO_BYTES)
             })
           },
         }),
