@@ -158,11 +158,6 @@ function defaultFile(env: Environment): string {
 
 /** What the file may ask for and this version does not do: better no start than a different server than meant. */
 function refuseUnsupported(config: Config): void {
-  if (config.quorum.distributed && config.quorum.protection.length > 0) {
-    // Members that talk in the clear although the file says otherwise would be the worst of both.
-    const keys = config.quorum.protection.join(', ')
-    throw new ConfigError(`${config.file}: ${keys}: TLS and SASL between members are not supported by this version`)
-  }
   if (config.clientAddress === null) {
     const reason =
       config.secureClientAddress === null

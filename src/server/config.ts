@@ -184,9 +184,10 @@ export function parseConfig(
   const directories = readDirectories(settings)
   const serverId = readServerId(directories.dataDir, readFile)
   const times = readTimes(settings)
-  const quorum = readQuorum(settings, readFile, serverId)
   const security = readSecurity(settings)
   const saslProvided = security.authProviders.some(({ scheme }) => scheme === 'sasl')
+  const sasl = readSasl(settings, readFile, saslProvided)
+  const quorum = readQuorum(settings, readFile, serverId, sasl.jaas)
   const config: Config = {
     file: fileName,
     text: new Secret(text),
@@ -205,7 +206,7 @@ export function parseConfig(
     metricsProvider: readMetricsProvider(settings),
     serverId,
     quorum,
-    sasl: readSasl(settings, readFile, saslProvided),
+    sasl,
   }
   settings.warnOfIdleSettings()
   return { config: Object.freeze(config), warnings: settings.warnings }

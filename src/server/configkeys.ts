@@ -64,7 +64,6 @@ const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
 const NO_STATS = 'requests are not sampled by path'
 const NO_STALL = 'a request that waits goes on as soon as there is room, without a pause to tune'
-const NO_QUORUM_AUTH = 'members do not authenticate each other'
 const NO_TUNING = 'there is nothing of that kind to tune here'
 const NO_ORACLE = 'there is no oracle: two voters need each other'
 const NO_PROBE = 'all addresses of a server are tried at once, at every attempt'
@@ -88,10 +87,10 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ],
   ['file', NO_ORACLE, 'oraclePath'],
   ['file', NO_PROBE, 'multiAddress.reachabilityCheckEnabled multiAddress.reachabilityCheckTimeoutMs'],
-  ['file', NO_TLS, 'sslQuorum portUnification sslQuorumReloadCertFiles'],
+  ['file', null, 'sslQuorum portUnification sslQuorumReloadCertFiles'],
   [
     'file',
-    NO_QUORUM_AUTH,
+    null,
     'quorum.auth.enableSasl quorum.auth.learnerRequireSasl quorum.auth.serverRequireSasl ' +
       'quorum.auth.learner.saslLoginContext quorum.auth.server.saslLoginContext quorum.auth.kerberos.servicePrincipal',
   ],
@@ -121,14 +120,14 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
     'commitLogCount snapshotSizeFactor observer.syncEnabled leaderServes cnxTimeout electionPortBindRetry ' +
       'fastleader.minNotificationInterval fastleader.maxNotificationInterval leader.maxConcurrentSnapSyncs ' +
       'leader.maxConcurrentDiffSyncs leader.maxTimeToWaitForEpoch forceSnapshotSync leaderConnectDelayDuringRetryMs ' +
-      'observer.election.DelayMs tcpKeepAlive',
+      'observer.election.DelayMs tcpKeepAlive quorumCnxnTimeoutMs',
   ],
   ['property', null, 'audit.enable audit.impl.class'],
   ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store audit.file unsentMaxInKb unsentTotalMaxInKb'],
   [
     'property',
     NO_TUNING,
-    'enableEagerACLCheck quorumCnxnTimeoutMs leader.ackLoggingFrequency learner.asyncSending ' +
+    'enableEagerACLCheck leader.ackLoggingFrequency learner.asyncSending ' +
       'learner.closeSocketAsync leader.closeSocketAsync observer.reconnectDelayMs observerMaster.sizeLimit ' +
       'follower.skipLearnerRequestToNextProcessor forward_learner_requests_to_commit_processor_disabled ' +
       'testingonly.initialZxid',
@@ -202,7 +201,7 @@ const FAMILIES: ReadonlyArray<readonly [string, KnownKey]> = [
   ['compat.', { kind: 'property', noEffect: null }],
   ['authProvider.', { kind: 'property', noEffect: null }],
   ['superUser.', { kind: 'property', noEffect: null }],
-  ['ssl.quorum.', { kind: 'property', noEffect: NO_TLS }],
+  ['ssl.quorum.', { kind: 'property', noEffect: null }],
 ]
 
 function table(rows: ReadonlyArray<readonly [KeyKind, string | null, string]>): Map<string, KnownKey> {

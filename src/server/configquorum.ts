@@ -4,6 +4,7 @@
  */
 
 import { basename } from 'node:path'
+import { NO_PROTECTION, type QuorumProtection, readProtection } from './configprotection.ts'
 import {
   isMembershipKey,
   type Membership,
@@ -15,6 +16,7 @@ import {
   type Role,
   versionFromFileName,
 } from './members.ts'
+import type { JaasFile } from './sasl/jaas.ts'
 import { ConfigError, readEntries, type Setting, type Settings } from './settings.ts'
 
 /** The content of a file besides zoo.cfg (ISO-8859-1 text), or null when it does not exist. */
@@ -42,8 +44,8 @@ export interface EnsembleTuning {
   readonly leaderServes: boolean
   readonly localSessionsEnabled: boolean
   readonly localSessionsUpgradingEnabled: boolean
-  /** Settings that ask for TLS or SASL between members. */
-  readonly protection: readonly string[]
+  /** For the TLS handshake, the hello and SASL of a connection to an election port; -1: as long as syncLimit. */
+  readonly handshakeTimeoutMs: number
   /** 0: none. */
   readonly observerMasterPort: number
   /** Damaged history is set aside at a start, and the leader sends everything. Ours; Java has nothing of that kind. */
@@ -61,9 +63,16 @@ export interface QuorumConfig extends EnsembleTuning {
   readonly initLimitTicks: number
   readonly syncLimitTicks: number
   readonly connectToLearnerMasterLimitTicks: number
+  /** TLS and SASL between members. */
+  readonly protection: QuorumProtection
 }
 
-export function readQuorum(s: Settings, readFile: ReadFile, serverId: number | null): QuorumConfig {
+export function readQuorum(
+  s: Settings,
+  readFile: ReadFile,
+  serverId: number | null,
+  jaas: JaasFile | null,
+): QuorumConfig {
   const standaloneEnabled = s.boolean('standaloneEnabled', true)
   const algorithm = s.int('electionAlg', 3)
   if (algorithm !== 3) throw s.refuse(s.find('electionAlg'), `electionAlg=${algorithm}: only 3 exists`)
@@ -97,6 +106,7 @@ export function readQuorum(s: Settings, readFile: ReadFile, serverId: number | n
     peerType: readPeerType(s, membership, serverId),
     ...limits,
     ...readTuning(s),
+    protection: distributed ? readProtection(s, jaas) : NO_PROTECTION,
   }
 }
 
@@ -122,7 +132,7 @@ function readTuning(s: Settings): EnsembleTuning {
     leaderServes: s.word('leaderServes', 'no', 'yes', true),
     localSessionsEnabled: s.boolean('localSessionsEnabled', false),
     localSessionsUpgradingEnabled: s.boolean('localSessionsUpgradingEnabled', false),
-    protection: ['sslQuorum', 'quorum.auth.enableSasl'].filter((key) => s.boolean(key, false)),
+    handshakeTimeoutMs: s.int('quorumCnxnTimeoutMs', -1),
     observerMasterPort: s.int('observerMasterPort', 0, { min: 0, max: 65_535 }),
     autoRepair: s.boolean('autoRepair', false),
   }

@@ -8,6 +8,7 @@ import type { KvHome } from '../txnlog/kv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import { LINKS_DEFAULTS, Links } from '../zab/links.ts'
 import { type Address, parseAddress } from '../zab/sockets.ts'
+import type { Transport } from '../zab/transport.ts'
 import type { Quorum } from '../zab/types.ts'
 import type { Audit } from './audit.ts'
 import type { Config } from './config.ts'
@@ -27,6 +28,8 @@ export interface MemberLifeHost {
   readonly disk: Disk
   readonly checkpoints: KvHome
   readonly audit: Audit | null
+  /** TLS and SASL between members; null: neither. */
+  readonly transport: Transport | null
   /** Null: every client is cut when it returns. */
   serve(pipeline: Pipeline | null): void
   connection(connId: number): Connection | undefined
@@ -61,7 +64,7 @@ export class MemberLife {
     const log: MemberLifeHost['log'] = (level, fields, message) => host.log(level, fields, message)
     const want = (): void => host.want()
     this.links = new Links(
-      linksOptions(config),
+      linksOptions(config, host.transport),
       {
         onAccept: (link, kind) => this.member.onAccept(link, kind),
         onOpen: (link, sid, kind) => this.member.onOpen(link, sid, kind),
@@ -152,9 +155,11 @@ export class MemberLife {
   }
 }
 
-function linksOptions({ quorum, serverId }: Config) {
+function linksOptions({ quorum, serverId, tickTimeMs }: Config, transport: Transport | null) {
   const own = quorum.membership.members.find((member) => member.id === serverId)
   const places = own?.addresses ?? []
+  const electionMs = quorum.handshakeTimeoutMs > 0 ? quorum.handshakeTimeoutMs : quorum.syncLimitTicks * tickTimeMs
+  const learnerMs = quorum.initLimitTicks * tickTimeMs
   return {
     ...LINKS_DEFAULTS,
     sid: serverId!,
@@ -165,6 +170,8 @@ function linksOptions({ quorum, serverId }: Config) {
     connectTimeoutMs: quorum.cnxTimeoutMs,
     tcpKeepAlive: quorum.tcpKeepAlive,
     bindTriesMax: quorum.electionPortBindRetry,
+    transport,
+    transportTimeoutMs: { election: electionMs, learner: learnerMs, observer: learnerMs },
   }
 }
 

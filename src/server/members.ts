@@ -138,6 +138,11 @@ export function serversOf(quorum: Quorum): Map<number, string[]> {
   return new Map(quorum.members.map((sid) => [sid, [...quorum.quorumAddresses(sid), ...quorum.electionAddresses(sid)]]))
 }
 
+/** As they are written: names, or IP addresses without brackets. */
+export function hostsOf(membership: Membership): string[] {
+  return membership.members.flatMap(({ addresses }) => addresses.map(({ host }) => host))
+}
+
 export function participantsOf(membership: Membership): Member[] {
   return membership.members.filter((member) => member.role === 'participant')
 }

@@ -20,10 +20,11 @@ import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { MemberLife } from './memberlife.ts'
-import { type Membership, parseConfigText } from './members.ts'
+import { hostsOf, type Membership, parseConfigText } from './members.ts'
 import { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { processLives } from './processlives.ts'
+import type { QuorumSecurity } from './quorumsecurity.ts'
 import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
 import type { SaslServerLogin } from './sasl/mechanism.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
@@ -54,6 +55,7 @@ export class QuorumServer {
   /** The last one known to be in force, for the next life. */
   private membership: Membership
   private port: number
+  private security: QuorumSecurity | null
   private closing: Promise<void> | null
 
   constructor(
@@ -74,6 +76,7 @@ export class QuorumServer {
     this.life = null
     this.membership = config.quorum.membership
     this.port = 0
+    this.security = null
     this.closing = null
     this.turn = new Turn(() => {
       this.life?.flush()
@@ -158,6 +161,7 @@ export class QuorumServer {
     const address = config.clientAddress
     if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
     try {
+      this.security = await this.openSecurity()
       this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
       await this.lives.start()
     } catch (err) {
@@ -166,6 +170,16 @@ export class QuorumServer {
     }
     this.housekeeping.start(this.disk)
     return { port: this.port, close: () => this.close(), failed: this.failure.promise }
+  }
+
+  private async openSecurity(): Promise<QuorumSecurity | null> {
+    const { protection } = this.config.quorum
+    if (protection.tls === null && protection.auth === null) return null
+    const { openQuorumSecurity } = await import('./quorumsecurity.ts')
+    return openQuorumSecurity(protection, () => hostsOf(this.membership), {
+      info: (message, fields) => this.logger.info(fields, message),
+      warn: (message, fields) => this.warn(message, fields),
+    })
   }
 
   private async begin(failed: (err: Error) => void): Promise<void> {
@@ -179,6 +193,7 @@ export class QuorumServer {
       disk: this.disk,
       checkpoints: new LevelHome(this.disk, config.dataDir),
       audit: this.audit,
+      transport: this.security?.transport ?? null,
       serve: (pipeline) => this.serve(pipeline),
       connection: (connId) => this.clients.connection(connId),
       want: () => this.turn.want(),
@@ -260,6 +275,7 @@ export class QuorumServer {
   private async shutDown(): Promise<void> {
     this.housekeeping.stop()
     await this.lives.close()
+    this.security?.close()
     await this.clients.close()
     this.folders.release()
   }

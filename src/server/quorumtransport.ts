@@ -28,7 +28,7 @@ import {
   ROUNDS_MAX,
   readAuthHeader,
 } from './quorumauth.ts'
-import type { SaslClientLogin, SaslServerLogin } from './sasl/login.ts'
+import type { SaslClientLogin, SaslServerLogin } from './sasl/mechanism.ts'
 import { SocketReader } from './socketreader.ts'
 import type { SecureDone, TlsEndpoint } from './tls/endpoint.ts'
 
@@ -147,7 +147,10 @@ async function reachTls(raw: Socket, host: string, tls: TlsBetweenMembers): Prom
   const secure = await secured((done) => tls.endpoint.connect(raw, hosts, done))
   if (tls.checksDialed && !isFor(secure, hosts)) {
     const words = wordsOf(secure.getPeerX509Certificate())
-    throw refused(secure, `its certificate (${words}) is not for ${hosts.join(' or ')} (ssl.quorum.hostnameVerification)`)
+    throw refused(
+      secure,
+      `its certificate (${words}) is not for ${hosts.join(' or ')} (ssl.quorum.hostnameVerification)`,
+    )
   }
   return secure
 }

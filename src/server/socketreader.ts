@@ -48,10 +48,13 @@ export class SocketReader {
   /** At least so many, and they stay; fewer where the other side ends before, or where they do not come in time. */
   async peek(bytes: number, timeoutMs?: number): Promise<Buffer> {
     let late = false
-    const timer = timeoutMs === undefined ? null : setTimeout(() => {
-      late = true
-      this.wake?.()
-    }, timeoutMs)
+    const timer =
+      timeoutMs === undefined
+        ? null
+        : setTimeout(() => {
+            late = true
+            this.wake?.()
+          }, timeoutMs)
     if (this.held.length < bytes) this.socket.resume()
     while (this.held.length < bytes && !this.over && !late) {
       await new Promise<void>((resolve) => {

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
+import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
 import { runPackage } from './package/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
@@ -37,6 +38,7 @@ export const suites = [
   { name: 'curator', fetch: fetchCurator, program: javaProgram('curator', 'CuratorMain'), timeoutMs: 600_000 },
   { name: 'node', fetch: fetchNodeClient, program: nodeProgram, timeoutMs: 300_000 },
   { name: 'ensemble', fetch: fetchJavaClient, runAlone: runEnsembles },
+  { name: 'ensemble-secure', fetch: fetchJavaClient, runAlone: runSecureEnsembles },
   { name: 'package', fetch: fetchJavaClient, runAlone: runPackage },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]

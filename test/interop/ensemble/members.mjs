@@ -5,7 +5,16 @@
  * A kind is 'java' or 'ours'; `commands[kind]` is a shell command that takes the path of a zoo.cfg as its last argument.
  * Which member leads is decided by the order of starting: of equal histories the highest sid wins.
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { javaServer } from '../../durability/peers.mjs'
@@ -57,6 +66,8 @@ export class Member {
     this.sid = sid
     this.kind = kind
     this.role = role
+    /** Lines of its own, over those of the ensemble. */
+    this.settings = {}
     this.directory = join(ensemble.directory, `m${sid}`)
     this.process = null
     this.logOffset = 0
@@ -101,12 +112,18 @@ export class Member {
     if (existsSync(this.configFile)) return
     mkdirSync(this.dataDir, { recursive: true })
     writeFileSync(join(this.dataDir, 'myid'), `${this.sid}\n`)
-    const lines = { ...BASE, dataDir: this.dataDir, ...this.ensemble.settings }
+    const lines = { ...BASE, dataDir: this.dataDir, ...this.ensemble.settings, ...this.settings }
     if (!this.ensemble.dynamic) Object.assign(lines, { clientPort: this.port, clientPortAddress: this.host })
     if (this.role === 'observer') lines.peerType = 'observer'
     for (const member of members) lines[`server.${member.sid}`] = member.addressFor(this)
     const text = Object.entries(lines).map(([key, value]) => `${key}=${value}\n`)
     writeFileSync(this.configFile, text.join(''))
+  }
+
+  /** For its next start. */
+  rewriteConfig() {
+    rmSync(this.configFile)
+    this.writeConfig(this.ensemble.members)
   }
 
   start() {

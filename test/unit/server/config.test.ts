@@ -264,8 +264,8 @@ describe('idle settings get one warning each', () => {
     expect(
       warningsOf(`secureClientPort=2281\nauthProvider.1=${auth}\nmetricsProvider.className=${prometheus}`),
     ).toEqual([
-      'zoo.cfg:5: metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr',
       'zoo.cfg: nobody can authenticate by sasl: -Djava.security.auth.login.config is not set',
+      'zoo.cfg:5: metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr',
       'zoo.cfg:3: secureClientPort has no effect: TLS is not supported',
     ])
   })
@@ -385,7 +385,7 @@ describe('secrets', () => {
   })
 
   test('X10 no warning repeats the value of a setting it does not know', () => {
-    const warnings = warningsOf('ssl.keyStore.password=hush\nmy.password=hush\nssl.quorum.keyStore.password=hush')
+    const warnings = warningsOf('ssl.keyStore.password=hush\nmy.password=hush\nmy.secret=hush')
     expect(warnings).toHaveLength(3)
     expect(warnings.join()).not.toContain('hush')
   })

@@ -1,0 +1,305 @@
+/**
+ * The interop suite `ensemble-secure`: ensembles of Apache's servers and ours whose members use TLS or SASL among
+ * themselves, changes from the one to the other while clients write, and those who must stay outside.
+ *
+ * Parts as in the suite `ensemble`: a check that fails ends its part.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { sleep } from '../../durability/process.mjs'
+import { Ensemble, javaMember, LOOPBACK, until, withStory } from '../ensemble/members.mjs'
+import { expectEqual } from '../ensemble/trees.mjs'
+import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
+import { makeKeys, SASL, writeJaas } from './keys.mjs'
+import { followerInfo, hello, knock, tlsWith } from './strangers.mjs'
+
+const PORTS = [21200, 21299]
+/** How long a member that is kept out is watched. */
+const OUTSIDE_MS = 4000
+const TLS = { sslQuorum: true }
+
+const parts = [
+  ['tls', (context) => checkTls(['ours', 'java', 'ours'], context)],
+  ['tls', (context) => checkTls(['java', 'ours', 'java'], context)],
+  ['sasl', (context) => checkSasl(['ours', 'java', 'ours'], context)],
+  ['sasl', (context) => checkSasl(['java', 'ours', 'java'], context)],
+  ['both', (context) => checkBoth(['ours', 'java', 'ours'], context)],
+  ['rolling', (context) => checkRolling(['ours', 'java', 'ours'], context)],
+]
+
+class PartFailed extends Error {}
+
+export async function runSecureEnsembles(_lib, options, report) {
+  const directory = makeTempDir('ensemble-secure')
+  const java = await javaMember()
+  const wanted = process.env.ZW_ENSEMBLE_PART ?? ''
+  let count = 0
+  let failed = false
+  const context = {
+    commands: { java, ours: options.server === 'java' ? java : withStory(options.server) },
+    keys: await makeKeys(directory),
+    makeDirectory: () => {
+      const made = join(directory, `e${++count}`)
+      mkdirSync(made)
+      return made
+    },
+    check: async (name, body) => {
+      const startedAt = Date.now()
+      try {
+        await body()
+        report(true, name)
+        if (options.verbose) process.stderr.write(`  ${Date.now() - startedAt} ms\n`)
+      } catch (error) {
+        failed = true
+        report(false, name, error.stack.replace(/\s*\n\s*/g, ' | ').slice(0, 3000))
+        throw new PartFailed(name)
+      }
+    },
+  }
+  try {
+    for (const [name, run] of parts) {
+      if (!name.includes(wanted)) continue
+      await run(context).catch((error) => {
+        if (error instanceof PartFailed) return
+        failed = true
+        report(false, `the part "${name}" runs`, error.stack.replace(/\s*\n\s*/g, ' | '))
+      })
+    }
+  } finally {
+    if (options.keep || failed) {
+      keepTempDir(directory)
+      process.stdout.write(`# kept ensemble-secure: ${directory}\n`)
+    } else removeTempDir(directory)
+  }
+}
+
+/** Three members with these settings; `run` gets them, none of them started. */
+async function withEnsemble(kinds, settingsOf, context, run) {
+  const directory = context.makeDirectory()
+  const jaasOf = (sid) => join(directory, `jaas-${sid}.conf`)
+  // The same properties for both: Java reads the one variable, our server the other.
+  const wrap = (sid, command) => {
+    const property = `-Djava.security.auth.login.config=${jaasOf(sid)}`
+    return `env JVMFLAGS=${property} JAVA_TOOL_OPTIONS=${property} ${command}`
+  }
+  const ensemble = new Ensemble(directory, context.commands, { network: { ...LOOPBACK, wrap }, ports: PORTS })
+  for (const [i, kind] of kinds.entries()) {
+    const member = await ensemble.add(i + 1, kind, 'participant')
+    member.settings = settingsOf(member)
+    writeJaas(jaasOf(i + 1))
+  }
+  for (const member of ensemble.members) member.writeConfig(ensemble.members)
+  try {
+    await run(ensemble, jaasOf)
+  } finally {
+    await ensemble.killAll()
+  }
+}
+
+async function checkTls(kinds, context) {
+  const { keys } = context
+  const title = `TLS, ${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
+  const check = (name, body) => context.check(`${title}: ${name}`, body)
+  await withEnsemble(
+    kinds,
+    ({ kind }) => ({ ...TLS, ...keys.tls(kind) }),
+    context,
+    async (ensemble) => {
+      await check('three members form an ensemble', () => ensemble.startLedBy(3))
+      await check('writes at every member are in every tree', () => writeEverywhere(ensemble))
+      await check(
+        'X1 a stranger without a certificate, with one of another authority, or in the clear, is kept out',
+        () => strangersStayOut(ensemble, [null, tlsWith(), tlsWith(keys.pem('stranger'))]),
+      )
+      await check(
+        'a member whose certificate is for somewhere else is kept out, and comes back with the right one',
+        async () => {
+          const member = ensemble.member(1)
+          await staysOut(ensemble, member, { ...member.settings, ...keys.tls(member.kind, 'elsewhere') })
+          await writeEverywhere(ensemble)
+        },
+      )
+      await check('a new leader is found when the old one dies', async () => {
+        await ensemble.member(3).kill()
+        await ensemble.settled()
+        await ensemble.start([3])
+        await writeEverywhere(ensemble)
+      })
+    },
+  )
+}
+
+async function checkSasl(kinds, context) {
+  const title = `SASL, ${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
+  const check = (name, body) => context.check(`${title}: ${name}`, body)
+  await withEnsemble(
+    kinds,
+    () => SASL,
+    context,
+    async (ensemble, jaasOf) => {
+      await check('three members form an ensemble', () => ensemble.startLedBy(3))
+      await check('writes at every member are in every tree', () => writeEverywhere(ensemble))
+      await check('X1 a stranger that does not authenticate itself is kept out', () =>
+        strangersStayOut(ensemble, [null]),
+      )
+      await check('a member with a wrong password is kept out, and comes back with the right one', async () => {
+        const member = ensemble.member(1)
+        writeJaas(jaasOf(1), 'a wrong one')
+        await staysOut(ensemble, member, member.settings, () => writeJaas(jaasOf(1)))
+        await writeEverywhere(ensemble)
+      })
+      await check('a new leader is found when the old one dies', async () => {
+        await ensemble.member(3).kill()
+        await ensemble.settled()
+        await ensemble.start([3])
+        await writeEverywhere(ensemble)
+      })
+    },
+  )
+}
+
+async function checkBoth(kinds, context) {
+  const title = `TLS and SASL, ${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
+  const check = (name, body) => context.check(`${title}: ${name}`, body)
+  const settings = ({ kind }) => ({ ...TLS, ...SASL, ...context.keys.tls(kind) })
+  await withEnsemble(kinds, settings, context, async (ensemble) => {
+    await check('three members form an ensemble', () => ensemble.startLedBy(3))
+    await check('writes at every member are in every tree', () => writeEverywhere(ensemble))
+    await check('X1 a stranger with a certificate and no password is kept out', () =>
+      strangersStayOut(ensemble, [tlsWith(context.keys.pem('member'))]),
+    )
+  })
+}
+
+/** The steps of ZooKeeper's manual for changing to TLS without an outage. */
+const STEPS = [
+  ['both are accepted', { portUnification: true }],
+  ['TLS is dialed', { portUnification: true, sslQuorum: true }],
+  ['nothing but TLS is accepted', { sslQuorum: true }],
+]
+
+async function checkRolling(kinds, context) {
+  const title = `from plain to TLS, ${kinds.join(' ')}`
+  const check = (name, body) => context.check(`${title}: ${name}`, body)
+  await withEnsemble(
+    kinds,
+    ({ kind }) => context.keys.tls(kind),
+    context,
+    async (ensemble) => {
+      await check('three members form an ensemble in the clear', () => ensemble.start([1, 2, 3]))
+      const writer = new Writer(ensemble)
+      for (const [what, settings] of STEPS) {
+        await check(`one by one, ${what}, and every one comes back into the ensemble under writes`, async () => {
+          for (const member of ensemble.members) {
+            await member.stop()
+            member.settings = { ...settings, ...context.keys.tls(member.kind) }
+            member.rewriteConfig()
+            await ensemble.start([member.sid])
+            await writer.progress()
+          }
+        })
+      }
+      await check('no acknowledged write is lost, and the trees are equal', async () => {
+        await writer.end()
+        await expectEqual(ensemble.members)
+      })
+      await check('X1 who speaks in the clear is kept out at last', () => strangersStayOut(ensemble, [null]))
+    },
+  )
+}
+
+/** Creates one node after the other, at whichever member answers. */
+class Writer {
+  constructor(ensemble) {
+    this.ensemble = ensemble
+    this.written = []
+    this.ended = false
+    this.done = this.run()
+  }
+
+  async run() {
+    for (let i = 0; !this.ended; ) {
+      const [member] = this.ensemble.running.filter((_, n, all) => n === i % all.length)
+      let client = null
+      try {
+        client = await member.connect({ timeoutMs: 4000 })
+        for (let n = 0; n < 20 && !this.ended; n++) {
+          const { err } = await client.create(`/w${i}`, Buffer.from('x'))
+          if (err !== 0 && err !== -110) throw new Error(`create: ${err}`) // -110: made by the try before
+          this.written.push(`/w${i++}`)
+        }
+        await client.close()
+      } catch {
+        client?.abandon()
+        await sleep(50)
+      }
+    }
+  }
+
+  /** Waits for more. */
+  progress() {
+    const before = this.written.length
+    return until('writes go on', () => this.written.length >= before + 20)
+  }
+
+  async end() {
+    this.ended = true
+    await this.done
+    for (const member of this.ensemble.members) {
+      const client = await member.connect()
+      await client.sync?.('/')
+      for (const path of this.written) {
+        const { err } = await client.exists(path)
+        if (err !== 0) throw new Error(`${path} of ${this.written.length} is not at member ${member.name}: ${err}`)
+      }
+      await client.close()
+    }
+  }
+}
+
+async function writeEverywhere(ensemble) {
+  for (const member of ensemble.members) {
+    const client = await member.connect()
+    const { err } = await client.create(`/at-${member.sid}-${Math.random()}`, Buffer.from('x'))
+    if (err !== 0) throw new Error(`a write at ${member.name}: ${err}`)
+    await client.close()
+  }
+  await expectEqual(ensemble.members)
+}
+
+/** Nobody answers them, at the election port of any member or at the leader's port for learners. */
+async function strangersStayOut(ensemble, ways) {
+  const leader = await ensemble.leader()
+  for (const tls of ways) {
+    const doors = ensemble.members.map((member) => [`election port of ${member.name}`, member.electionPort, hello()])
+    doors.push([`quorum port of ${leader.name}`, leader.quorumPort, followerInfo()])
+    await Promise.all(
+      doors.map(async ([door, port, bytes]) => {
+        const got = await knock(port, bytes, tls)
+        if (got.length > 0) throw new Error(`the ${door} has answered a stranger: ${got.toString('hex')}`)
+      }),
+    )
+  }
+  await ensemble.settled()
+}
+
+/** The member does not get in with these settings, and does with the ones before, when `mend` has been called. */
+async function staysOut(ensemble, member, settings, mend = () => {}) {
+  const right = member.settings
+  await member.stop()
+  const others = ensemble.running
+  member.settings = settings
+  member.rewriteConfig()
+  member.start()
+  const end = Date.now() + OUTSIDE_MS
+  while (Date.now() < end) {
+    if ((await member.mode()) !== '') throw new Error(`member ${member.name} is in the ensemble`)
+    await sleep(200)
+  }
+  await ensemble.settled(others)
+  await member.kill()
+  member.settings = right
+  member.rewriteConfig()
+  mend()
+  await ensemble.start([member.sid])
+}
