@@ -1,5 +1,5 @@
 /**
- * Is a certificate that of a member? And what it says of itself, for people.
+ * Is a certificate for a host, or that of a member? And what it says of itself, for people.
  *
  * Names come from the certificate and from the configuration, and addresses from looking these up; the name that somebody
  * gives an address in a reverse zone never counts (CVE-2026-24281). Java: ZKTrustManager, ZKHostnameVerifier.

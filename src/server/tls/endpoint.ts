@@ -14,11 +14,11 @@ import {
   connect as connectTls,
   createSecureContext,
   createServer,
-  type PeerCertificate,
   type SecureContext,
   type Server,
   type TLSSocket,
 } from 'node:tls'
+import { isFor, wordsOf } from '../peercheck.ts'
 import { ConfigError } from '../settings.ts'
 import { FileWatch } from './filewatch.ts'
 import { endOf, filesOf, isValidAt, type Material, readMaterial } from './material.ts'
@@ -130,11 +130,13 @@ class Endpoint implements TlsEndpoint {
     if (clientAuth === 'none') return null
     const certificate = socket.getPeerX509Certificate()
     if (certificate === undefined) return clientAuth === 'need' ? 'the client has no certificate' : null
-    if (!socket.authorized) return `the certificate of the client is refused: ${reasonOf(socket.authorizationError)}`
+    if (!socket.authorized) return refusalOf('client', socket)
     if (!clientHostnameVerification) return null
     const address = plainAddress(socket.remoteAddress ?? '')
     const mismatch = checkServerIdentity(address, socket.getPeerCertificate())
-    return mismatch === undefined ? null : `the certificate of the client is not for its address ${address}`
+    return mismatch === undefined
+      ? null
+      : `the certificate of the client (${wordsOf(certificate)}) is not for its address ${address}`
   }
 
   connect(socket: Socket, hosts: readonly string[], done: SecureDone): void {
@@ -143,8 +145,8 @@ class Endpoint implements TlsEndpoint {
       socket,
       secureContext: this.context,
       ...(name === undefined ? {} : { servername: name }),
-      rejectUnauthorized: true,
-      checkServerIdentity: (_name, certificate) => this.judgeServer(hosts, certificate),
+      rejectUnauthorized: false, // `judgeServer` can say why
+      checkServerIdentity: () => undefined,
     })
     let open = true
     const settle = (err: Error | null): void => {
@@ -161,7 +163,7 @@ class Endpoint implements TlsEndpoint {
       secure.off('error', settle)
       done(null, secure)
     }
-    const onSecure = (): void => settle(null)
+    const onSecure = (): void => settle(this.judgeServer(secure, hosts))
     const onClose = (): void => settle(new Error('closed during the handshake'))
     const timer = setTimeout(() => settle(new Error('the TLS handshake takes too long')), HANDSHAKE_MS)
     secure.on('secureConnect', onSecure)
@@ -169,10 +171,11 @@ class Endpoint implements TlsEndpoint {
     secure.on('error', settle) // stays on behind a failure, when more errors may come
   }
 
-  private judgeServer(hosts: readonly string[], certificate: PeerCertificate): Error | undefined {
-    if (!this.config.hostnameVerification) return undefined
-    if (hosts.some((host) => checkServerIdentity(host, certificate) === undefined)) return undefined
-    return new Error(`the certificate of the server is not for ${hosts.join(' or ')}`)
+  private judgeServer(socket: TLSSocket, hosts: readonly string[]): Error | null {
+    if (!socket.authorized) return new Error(refusalOf('server', socket))
+    if (!this.config.hostnameVerification || isFor(socket, hosts)) return null
+    const shown = wordsOf(socket.getPeerX509Certificate())
+    return new Error(`the certificate of the server (${shown}) is not for ${hosts.join(' or ')}`)
   }
 
   daysLeft(): number | null {
@@ -270,6 +273,11 @@ class Accepting {
     this.raw.destroy()
     setImmediate(() => this.done(err, null))
   }
+}
+
+function refusalOf(peer: Side, socket: TLSSocket): string {
+  const shown = wordsOf(socket.getPeerX509Certificate())
+  return `the certificate of the ${peer} is refused: ${reasonOf(socket.authorizationError)} (${shown})`
 }
 
 /** What tells a connection from all others while it lives. */
