@@ -9,7 +9,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { ConfigError, type Secret } from '../settings.ts'
 import { type DigestCrypto, DigestMd5Client, DigestMd5Server, type DigestService } from './digestmd5.ts'
-import type { JaasModule } from './jaas.ts'
+import { isKerberos, type JaasModule } from './jaas.ts'
 import { idOfPrincipal } from './kerberosname.ts'
 import type { Authorize, SaslClientLogin, SaslServerLogin } from './mechanism.ts'
 import type { SaslConfig } from './saslconfig.ts'
@@ -30,6 +30,10 @@ export const digestCrypto: DigestCrypto = {
 export async function openServerLogin(sasl: SaslConfig, modules: readonly JaasModule[]): Promise<SaslServerLogin> {
   // Never by what the client asks to be: only by what it has proved (see kerberosname.ts).
   const authorize: Authorize = (authenticationId) => idOfPrincipal(authenticationId, sasl.names)
+  if (isKerberos(modules)) {
+    const { kerberosServerLogin } = await import('./kerberos/kerberoslogin.ts')
+    return kerberosServerLogin(modules, sasl.names.defaultRealm, authorize)
+  }
   const users = usersOf(modules)
   if (sasl.superPassword !== null && users.has('super')) users.set('super', sasl.superPassword)
   return digestServerLogin(users, CLIENT_SERVICE, authorize)
