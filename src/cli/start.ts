@@ -158,12 +158,8 @@ function defaultFile(env: Environment): string {
 
 /** What the file may ask for and this version does not do: better no start than a different server than meant. */
 function refuseUnsupported(config: Config): void {
-  if (config.clientAddress === null) {
-    const reason =
-      config.secureClientAddress === null
-        ? 'clientPort is not set'
-        : 'secureClientPort needs TLS, which this version does not have'
-    throw new ConfigError(`${config.file}: ${reason}`)
+  if (config.clientAddress === null && config.secureClientAddress === null) {
+    throw new ConfigError(`${config.file}: neither clientPort nor secureClientPort is set`)
   }
 }
 

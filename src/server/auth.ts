@@ -13,6 +13,7 @@ import type { Output } from '../jute/output.ts'
 import { decodeText } from '../jute/text.ts'
 import { isValidIpExpression, matchesIp } from './ip.ts'
 import { parseKerberosName } from './sasl/kerberosname.ts'
+import { isNameText } from './tls/x500name.ts'
 
 /** One thing a connection has proved to be. Lists of these are immutable: a new one replaces the old. */
 export interface AuthId {
@@ -33,6 +34,8 @@ export interface AuthOptions {
   readonly ensembleNames: readonly string[] | null
   /** Null: there is neither a login by SASL nor the scheme in ACLs. */
   readonly sasl: SaslOptions | null
+  /** Null: the scheme is not provided. */
+  readonly x509: X509Options | null
   /** The longest ACL list taken, encoded (jute.maxbuffer, or what a transaction may have with compat.identities). */
   readonly aclBytesMax: number
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
@@ -47,6 +50,11 @@ export interface SaslOptions {
   readonly anyUser: string | null
   /** Ids that are the super user. */
   readonly superUsers: readonly string[]
+}
+
+export interface X509Options {
+  /** The id that is the super user, or null: none is. */
+  readonly superUser: string | null
 }
 
 /** jute vector<ACL> of exactly world:anyone ALL, what nearly every request carries. */
@@ -90,6 +98,7 @@ export class Auth {
   private matches(scheme: string, id: string, expression: string): boolean {
     if (scheme === 'ip') return matchesIp(id, expression)
     if (id === expression) return true
+    if (scheme === 'x509') return id === this.options.x509?.superUser
     return scheme === 'sasl' && (id === 'super' || expression === this.options.sasl?.anyUser)
   }
 
@@ -97,12 +106,14 @@ export class Auth {
   private isAuthenticated(scheme: string): boolean {
     return (
       (scheme === 'digest' && this.options.digestAuthEnabled) ||
-      (scheme === 'sasl' && this.options.sasl?.provided === true)
+      (scheme === 'sasl' && this.options.sasl?.provided === true) ||
+      (scheme === 'x509' && this.options.x509 !== null)
     )
   }
 
   private isValidId(scheme: string, id: string): boolean {
     if (scheme === 'ip') return isValidIpExpression(id)
+    if (scheme === 'x509') return isNameText(id)
     if (scheme === 'sasl') return parseKerberosName(id) !== null
     return javaSplitParts(id, ':') === 2
   }
@@ -155,14 +166,16 @@ export class Auth {
 
   /**
    * Ids that an auth packet adds, or why not: 'failed' is told to the client, 'wrong ensemble' just cuts it off, so that
-   * it tries its next server. `remote` is the client's address literal.
+   * it tries its next server. `remote` is the client's address literal, `certificateIds` what its certificate has proved.
    */
   authenticate(
     scheme: string | null,
     token: Uint8Array | null,
     remote: string,
-  ): AuthId[] | 'failed' | 'wrong ensemble' {
+    certificateIds: readonly AuthId[] = [],
+  ): readonly AuthId[] | 'failed' | 'wrong ensemble' {
     if (scheme === 'ip') return [{ scheme, id: remote }]
+    if (scheme === 'x509' && this.options.x509 !== null) return certificateIds.length > 0 ? certificateIds : 'failed'
     const { ensembleNames } = this.options
     if (scheme === 'ensemble' && ensembleNames !== null) {
       if (token === null || token.length === 0 || ensembleNames.length === 0) return []

@@ -1,45 +1,53 @@
 /**
- * Shell around client sockets: listening, the first four bytes, frames, output, back-pressure, limits, idle timeouts.
+ * Shell around client sockets: the first four bytes, frames, output, back-pressure, limits, idle timeouts.
  *
  * What arrives is walked in place and handed to the pipeline; what the pipeline wrote leaves in one write per socket
  * when the turn ends. A socket is not read from while its client has too much unanswered (the pipeline says so) or
  * does not drain its replies; a client that lets them pile up beyond a limit is dropped (unsent.ts).
- * Java: NIOServerCnxnFactory, NIOServerCnxn.
+ * TLS comes before all that: once the handshake is over, a secure socket is dealt with as a plain one.
+ * Java: NIOServerCnxnFactory, NIOServerCnxn, NettyServerCnxnFactory, NettyServerCnxn.
  */
 
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { totalmem } from 'node:os'
 import { assert } from '../jute/assert.ts'
 import { FrameReader } from '../jute/frame.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { readInt } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
+import { addAuthIds } from './auth.ts'
 import type { Config } from './config.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
 import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
-import { hostAddress } from './ip.ts'
+import { hostAddress, isLoopback } from './ip.ts'
+import { Listener, type ListenerOptions } from './listener.ts'
 import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { requestText } from './requesttext.ts'
 import type { SaslServerLogin } from './sasl/mechanism.ts'
+import type { ClientTls } from './tls/clienttls.ts'
 import type { Turn } from './turn.ts'
 import { UNSENT_NOTED, Unsent } from './unsent.ts'
 
-export interface ClientsOptions {
+export interface ClientsOptions extends ListenerOptions {
   readonly juteMaxBufferBytes: number
-  /** Per address; 0 is unlimited. */
-  readonly maxClientCnxns: number
-  /** In all; 0 is unlimited. */
-  readonly maxCnxns: number
   /** What one client, and all together, may leave unread of their replies and events. */
   readonly unsentMaxBytes: number
   readonly unsentTotalMaxBytes: number
   readonly sessionlessTimeoutMs: number
-  readonly tcpKeepAlive: boolean
   readonly fourLetterWords: ReadonlySet<string>
+  readonly entrance: Entrance
+}
+
+/** What clients show who they are with. */
+export interface Entrance {
   /** How clients log in by SASL; null: not at all. */
   readonly login: SaslServerLogin | null
+  /** Null: no port of this server speaks TLS. */
+  readonly tls: ClientTls | null
 }
+
+export const OPEN_ENTRANCE: Entrance = { login: null, tls: null }
 
 export interface ClientsHost {
   nowMs(): number
@@ -52,7 +60,7 @@ export interface ClientsHost {
   warn(message: string, fields: Record<string, unknown>): void
 }
 
-export function clientsOptions(config: Config, login: SaslServerLogin | null): ClientsOptions {
+export function clientsOptions(config: Config, entrance: Entrance): ClientsOptions {
   return {
     juteMaxBufferBytes: config.juteMaxBufferBytes,
     maxClientCnxns: config.maxClientCnxns,
@@ -62,7 +70,7 @@ export function clientsOptions(config: Config, login: SaslServerLogin | null): C
     sessionlessTimeoutMs: config.sessionlessCnxnTimeoutMs,
     tcpKeepAlive: config.clientTcpKeepAlive,
     fourLetterWords: enabledWords(config.fourLetterWhitelist, config.readonlyModeEnabled),
-    login,
+    entrance,
   }
 }
 
@@ -71,6 +79,24 @@ function shareOfMemory(): number {
   const limit = process.constrainedMemory()
   const bytes = limit > 0 ? Math.min(limit, totalmem()) : totalmem()
   return Math.max(bytes / 4, 256 * 1024 * 1024)
+}
+
+export interface ClientPorts {
+  /** Where clients are to go: the plain port where there is one. */
+  readonly port: number
+  /** -1 without one, as `conf` shows it. */
+  readonly plainPort: number
+  readonly securePort: number
+}
+
+export const NO_PORTS: ClientPorts = { port: 0, plainPort: -1, securePort: -1 }
+
+export async function listenForClients(clients: Clients, config: Config): Promise<ClientPorts> {
+  const { clientAddress: plain, secureClientAddress: secure } = config
+  const backlog = backlogOf(config)
+  const plainPort = plain === null ? -1 : await clients.listen(plain.host, plain.port, backlog)
+  const securePort = secure === null ? -1 : await clients.listenSecure(secure.host, secure.port, backlog)
+  return { port: plain === null ? securePort : plainPort, plainPort, securePort }
 }
 
 export function backlogOf(config: Config): number {
@@ -84,10 +110,15 @@ const OUTPUT_KEPT_BYTES = 64 * 1024
 /** How long a client may take to close its side after we closed ours. */
 const LINGER_MS = 1000
 
-type Phase = 'first bytes' | 'word' | 'frames' | 'ending'
+/** The first byte of every TLS connection, and of no frame of an admissible length. */
+const TLS_HANDSHAKE_RECORD = 0x16
+
+type Phase = 'handshake' | 'first bytes' | 'word' | 'frames' | 'ending'
 
 class Client {
-  readonly socket: Socket
+  readonly listener: Listener
+  /** Plain until a handshake is over, then the secure one around it. */
+  socket: Socket
   readonly conn: Connection
   readonly frames: FrameReader
   readonly address: string
@@ -99,7 +130,15 @@ class Client {
   draining: boolean
   deadlineMs: number
 
-  constructor(socket: Socket, conn: Connection, frames: FrameReader, address: string, deadlineMs: number) {
+  constructor(
+    listener: Listener,
+    socket: Socket,
+    conn: Connection,
+    frames: FrameReader,
+    address: string,
+    deadlineMs: number,
+  ) {
+    this.listener = listener
     this.socket = socket
     this.conn = conn
     this.frames = frames
@@ -118,17 +157,18 @@ export class Clients implements ConnectionHost {
   private readonly options: ClientsOptions
   private readonly metrics: Metrics
   private readonly turn: Turn
-  private server: Server
+  private readonly plain: Listener
+  private readonly secure: Listener | null
   private pipeline: Pipeline | null
   /** By connection id; ids are reused, lowest first. */
   private readonly byId: (Client | undefined)[]
   private readonly freeIds: number[]
-  private readonly perAddress: Map<string, number>
   private dirty: Client[]
   private readonly ending: Set<Client>
   private readonly unsent: Unsent<Client>
   private readonly spareOutputs: Output[]
   private live: number
+  private handshakes: number
 
   constructor(host: ClientsHost, turn: Turn, metrics: Metrics, options: ClientsOptions) {
     this.host = host
@@ -138,39 +178,28 @@ export class Clients implements ConnectionHost {
     this.pipeline = null
     this.byId = []
     this.freeIds = []
-    this.perAddress = new Map()
     this.dirty = []
     this.ending = new Set()
     this.unsent = new Unsent(options.unsentMaxBytes, options.unsentTotalMaxBytes)
     this.spareOutputs = []
     this.live = 0
-    this.server = this.makeServer()
+    this.handshakes = 0
+    const { tls } = options.entrance
+    const onSocket = (listener: Listener, socket: Socket): void => this.onSocket(listener, socket)
+    const warn = (message: string, fields: Record<string, unknown>): void => this.host.warn(message, fields)
+    this.plain = new Listener(tls?.portUnification ? 'either' : 'plain', options, onSocket, warn)
+    this.secure = tls === null ? null : new Listener('tls', options, onSocket, warn)
   }
 
-  private makeServer(): Server {
-    const { tcpKeepAlive } = this.options
-    return createServer({ noDelay: true, keepAlive: tcpKeepAlive }, (socket) => this.onSocket(socket))
+  /** Starts accepting on the plain port, or moves it; the answer is the port. Rejects when the address cannot be had. */
+  listen(address: string | null, port: number, backlog: number): Promise<number> {
+    return this.plain.listen(address, port, backlog)
   }
 
-  /**
-   * Starts accepting; the answer is the port. Rejects when the address cannot be had. Called again it moves: the new
-   * address first, then away with the old one; connections stay.
-   */
-  async listen(address: string | null, port: number, backlog: number): Promise<number> {
-    const before = this.server
-    const server = before.listening ? this.makeServer() : before
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      server.listen({ port, ...(address === null ? {} : { host: address }), backlog }, () => {
-        server.off('error', reject)
-        server.on('error', (err) => this.host.warn('listener', { err }))
-        resolve()
-      })
-    })
-    this.server = server
-    if (server !== before) before.close()
-    const bound = server.address()
-    return typeof bound === 'object' && bound !== null ? bound.port : port
+  /** The same for the port of TLS. */
+  listenSecure(address: string | null, port: number, backlog: number): Promise<number> {
+    assert(this.secure !== null, 'no TLS to listen for')
+    return this.secure.listen(address, port, backlog)
   }
 
   /** From here on sessions can be made; with null everybody is cut, and nobody else comes in. */
@@ -182,14 +211,25 @@ export class Clients implements ConnectionHost {
   }
 
   /** Stops accepting and cuts every connection. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     for (const client of this.byId) client?.socket.destroy()
     for (const client of this.ending) client.socket.destroy()
-    return new Promise((resolve) => this.server.close(() => resolve()))
+    this.options.entrance.tls?.close()
+    await Promise.all([this.plain.close(), this.secure?.close()])
   }
 
+  /** Without those that have not come through their handshake yet. */
   get count(): number {
-    return this.live
+    return this.live - this.handshakes
+  }
+
+  get outstandingHandshakes(): number {
+    return this.handshakes
+  }
+
+  /** Of the certificate that clients are shown; null without one. */
+  get certificateDaysLeft(): number | null {
+    return this.options.entrance.tls?.daysLeft() ?? null
   }
 
   connection(connId: number): Connection | undefined {
@@ -197,7 +237,7 @@ export class Clients implements ConnectionHost {
   }
 
   *connections(): Generator<Connection> {
-    for (const client of this.byId) if (client !== undefined) yield client.conn
+    for (const client of this.byId) if (client !== undefined && client.phase !== 'handshake') yield client.conn
   }
 
   /** Bits of interest in a connection's socket: 1 read, 4 write. */
@@ -209,44 +249,83 @@ export class Clients implements ConnectionHost {
 
   // ------------------------------------------------------------------ sockets
 
-  private onSocket(socket: Socket): void {
+  private onSocket(listener: Listener, socket: Socket): void {
     const nowMs = this.host.nowMs()
     const address = hostAddress(socket.remoteAddress ?? '')
     socket.on('error', () => {}) // followed by 'close'
-    if (!this.admit(address)) {
+    if (!listener.admit(address)) {
       socket.resetAndDestroy()
       this.metrics.counters.connection_rejected++
       return
     }
     const connId = this.freeIds.pop() ?? this.byId.length
     const conn = new Connection(connId, address, socket.remotePort ?? 0, this, nowMs, this.host.wallMs())
-    conn.login = this.options.login
+    conn.login = this.options.entrance.login
     const frames = new FrameReader(this.options.juteMaxBufferBytes, (buf, off, end) =>
       this.onFrame(client, buf, off, end),
     )
-    const client = new Client(socket, conn, frames, address, nowMs + this.options.sessionlessTimeoutMs)
+    const deadlineMs = nowMs + this.options.sessionlessTimeoutMs
+    const client = new Client(listener, socket, conn, frames, address, deadlineMs)
     this.byId[connId] = client
-    this.perAddress.set(address, (this.perAddress.get(address) ?? 0) + 1)
     this.live++
+    if (listener.kind === 'tls') this.makeSecure(client)
+    else this.attach(client)
+    if (this.secure !== null && listener.kind !== 'tls') this.countWithoutTls(address)
+  }
+
+  private attach(client: Client): void {
+    const { socket } = client
     socket.on('data', (chunk) => this.onData(client, chunk))
     socket.on('end', () => {
-      if (client.phase !== 'ending') this.drop(client)
+      if (client.phase !== 'ending' && client.socket === socket) this.drop(client)
     })
     socket.on('close', () => this.drop(client))
     socket.on('drain', () => this.onDrain(client))
   }
 
-  private admit(address: string): boolean {
-    const { maxClientCnxns, maxCnxns } = this.options
-    if (maxCnxns > 0 && this.live >= maxCnxns) {
-      this.host.warn('too many connections', { maxCnxns })
-      return false
+  /** The handshake of TLS, of which nothing has been read. */
+  private makeSecure(client: Client): void {
+    const tls = this.options.entrance.tls!
+    const { counters } = this.metrics
+    if (tls.handshakesMax > 0 && this.handshakes >= tls.handshakesMax) {
+      counters.tls_handshake_exceeded++
+      this.drop(client)
+      return
     }
-    if (maxClientCnxns > 0 && (this.perAddress.get(address) ?? 0) >= maxClientCnxns) {
-      this.host.warn('too many connections from one address', { address, maxClientCnxns })
-      return false
+    if (tls.earlyDrop && !this.host.serving()) {
+      counters.cnxn_closed_without_zk_server_running++
+      this.drop(client)
+      return
     }
-    return true
+    client.phase = 'handshake'
+    this.handshakes++
+    tls.accept(client.socket, (err, secure, ids) => {
+      if (client.conn.closed) {
+        secure?.destroy()
+        return
+      }
+      if (secure === null) {
+        counters.unsuccessful_handshake++
+        this.metrics.authFailedCount++
+        this.host.warn('TLS handshake failed', { client: this.describe(client), reason: err?.message })
+        this.drop(client)
+        return
+      }
+      this.handshakes--
+      client.phase = 'first bytes'
+      client.deadlineMs = this.host.nowMs() + this.options.sessionlessTimeoutMs
+      client.socket = secure
+      client.conn.certificateIds = ids
+      client.conn.ids = addAuthIds(client.conn.ids, ids)
+      secure.on('error', () => {}) // followed by 'close'
+      this.attach(client)
+    })
+  }
+
+  /** As Java counts them where there is TLS at all. */
+  private countWithoutTls(address: string): void {
+    if (isLoopback(address)) this.metrics.nonMtlsLocalConnCount++
+    else this.metrics.nonMtlsRemoteConnCount++
   }
 
   private onData(client: Client, buffer: Buffer): void {
@@ -259,8 +338,18 @@ export class Clients implements ConnectionHost {
     else if (client.phase === 'first bytes') this.onFirstBytes(client, chunk)
   }
 
-  /** The first four bytes are a word of the text interface or a frame's length. */
+  /** The first four bytes are a word of the text interface or a frame's length; on a port for both, or TLS. */
   private onFirstBytes(client: Client, chunk: Uint8Array): void {
+    const { listener, socket } = client
+    if (listener.kind === 'either' && client.first.length === 0 && chunk[0] === TLS_HANDSHAKE_RECORD) {
+      if (!('encrypted' in socket)) {
+        socket.removeAllListeners('data')
+        socket.pause()
+        socket.unshift(chunk)
+        this.makeSecure(client)
+        return
+      }
+    }
     let bytes = chunk
     if (client.first.length > 0) {
       bytes = new Uint8Array(client.first.length + chunk.length)
@@ -443,15 +532,14 @@ export class Clients implements ConnectionHost {
     this.pipeline?.onClosed(conn)
     this.freeIds.push(conn.connId)
     this.live--
-    const left = this.perAddress.get(client.address)! - 1
-    if (left === 0) this.perAddress.delete(client.address)
-    else this.perAddress.set(client.address, left)
+    if (client.phase === 'handshake') this.handshakes--
+    client.listener.leave(client.address)
   }
 
   /** Once a second or so: who has been silent for longer than its session lives (or never said anything) is cut. */
   onSweep(nowMs: number): void {
     for (const client of this.byId) {
-      if (client === undefined || client.phase === 'word') continue
+      if (client === undefined || client.phase === 'word' || client.phase === 'handshake') continue
       const { conn } = client
       const deadlineMs = conn.initialised ? conn.lastHeardMs + conn.timeoutMs : client.deadlineMs
       if (nowMs <= deadlineMs || client.stopped) continue

@@ -17,6 +17,7 @@ import type { Membership } from './members.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
 import { readSasl, type SaslConfig } from './sasl/saslconfig.ts'
 import { ConfigError, parseJavaInteger, Secret, Settings } from './settings.ts'
+import { type ClientTlsConfig, readClientTls } from './tls/tlsconfig.ts'
 
 export interface ListenAddress {
   /** Null is every address of this machine. */
@@ -131,6 +132,7 @@ export interface Config extends SecurityConfig {
   readonly serverId: number | null
   readonly quorum: QuorumConfig
   readonly sasl: SaslConfig
+  readonly clientTls: ClientTlsConfig | null
 }
 
 export interface LoadedConfig {
@@ -207,6 +209,7 @@ export function parseConfig(
     serverId,
     quorum,
     sasl,
+    clientTls: readClientTls(settings),
   }
   settings.warnOfIdleSettings()
   return { config: Object.freeze(config), warnings: settings.warnings }

@@ -60,13 +60,13 @@ const WATCHES = 'there is one kind of watch table, and it cleans up as connectio
 const NO_JVM = 'there is no JVM here'
 const BATCHING = 'writes are grouped by what arrives during the previous disk sync, without a delay to tune'
 const NO_CANONICAL = 'names of hosts are taken as they are written'
-const NO_TLS = 'TLS is not supported'
 const NO_ADMIN = 'there is no admin HTTP server'
 const NO_STATS = 'requests are not sampled by path'
 const NO_STALL = 'a request that waits goes on as soon as there is room, without a pause to tune'
 const NO_TUNING = 'there is nothing of that kind to tune here'
 const NO_ORACLE = 'there is no oracle: two voters need each other'
 const NO_PROBE = 'all addresses of a server are tried at once, at every attempt'
+const OPENSSL = 'TLS is always done by OpenSSL, and host names are always checked in one way'
 const NETTY = 'the network layer is not Netty'
 
 const KNOWN: ReadonlyMap<string, KnownKey> = table([
@@ -76,9 +76,8 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
     'dataDir dataLogDir clientPort clientPortAddress tickTime minSessionTimeout ' +
       'maxSessionTimeout initLimit syncLimit connectToLearnerMasterLimit maxClientCnxns clientPortListenBacklog ' +
       'autopurge.snapRetainCount autopurge.purgeInterval dynamicConfigFile standaloneEnabled reconfigEnabled electionAlg ' +
-      'peerType version metricsProvider.className',
+      'peerType version metricsProvider.className secureClientPort secureClientPortAddress',
   ],
-  ['file', NO_TLS, 'secureClientPort secureClientPortAddress'],
   [
     'file',
     null,
@@ -148,20 +147,19 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ],
   [
     'property',
-    NO_TLS,
+    null,
     'ssl.keyStore.location ssl.keyStore.password ssl.keyStore.passwordPath ssl.keyStore.type ssl.trustStore.location ' +
       'ssl.trustStore.password ssl.trustStore.passwordPath ssl.trustStore.type ssl.protocol ssl.enabledProtocols ' +
       'ssl.ciphersuites ssl.clientAuth ssl.hostnameVerification ssl.clientHostnameVerification ' +
-      'ssl.allowReverseDnsLookup ssl.crl ssl.ocsp ssl.handshakeDetectionTimeoutMillis ssl.authProvider ' +
-      'ssl.context.supplier.class fips-mode client.portUnification client.certReload ' +
-      'X509AuthenticationProvider.superUser',
+      'ssl.allowReverseDnsLookup ssl.crl ssl.crl.location ssl.ocsp ssl.handshakeDetectionTimeoutMillis ' +
+      'ssl.authProvider ssl.context.supplier.class client.portUnification client.certReload ' +
+      'X509AuthenticationProvider.superUser ssl.x509.clientCertIdType ssl.x509.clientCertIdSanMatchType ' +
+      'ssl.x509.clientCertIdSanMatchRegex ssl.x509.clientCertIdSanExtractRegex ' +
+      'ssl.x509.clientCertIdSanExtractMatcherGroupIndex netty.server.outstandingHandshake.limit ' +
+      'netty.server.earlyDropSecureConnectionHandshakes',
   ],
-  [
-    'property',
-    NETTY,
-    'netty.server.outstandingHandshake.limit netty.server.earlyDropSecureConnectionHandshakes ' +
-      'netty.advancedFlowControl.enabled',
-  ],
+  ['property', OPENSSL, 'ssl.sslProvider fips-mode'],
+  ['property', NETTY, 'netty.advancedFlowControl.enabled'],
   [
     'property',
     NO_ADMIN,

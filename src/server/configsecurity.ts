@@ -21,6 +21,8 @@ export interface SecurityConfig {
   /** A name that node:crypto knows. */
   readonly digestAlg: string
   readonly digestAuthEnabled: boolean
+  /** The id of a super user by its certificate; null: none is. */
+  readonly x509SuperUser: string | null
   readonly authProviders: readonly AuthProvider[]
   readonly enforceAuthEnabled: boolean
   readonly enforceAuthSchemes: readonly string[]
@@ -36,8 +38,6 @@ const AUTH_PROVIDERS: Readonly<Record<string, AuthScheme>> = {
   'org.apache.zookeeper.server.auth.SASLAuthenticationProvider': 'sasl',
   'org.apache.zookeeper.server.auth.EnsembleAuthenticationProvider': 'ensemble',
 }
-
-const USABLE_SCHEMES: ReadonlySet<AuthScheme> = new Set(['ip', 'digest', 'sasl', 'ensemble'])
 
 /** MessageDigest's names, without their dashes, to those of node:crypto. */
 const DIGEST_ALGORITHMS: Readonly<Record<string, string>> = {
@@ -75,6 +75,7 @@ export function readSecurity(s: Settings): SecurityConfig {
     superDigest: s.secret('DigestAuthenticationProvider.superDigest'),
     digestAlg: readDigestAlgorithm(s),
     digestAuthEnabled,
+    x509SuperUser: s.text('X509AuthenticationProvider.superUser'),
     authProviders,
     ...readEnforcedAuth(s, authProviders),
     eagerACLCheck: s.boolean('enableEagerACLCheck', false),
@@ -98,10 +99,15 @@ function readAuthProviders(s: Settings, digestAuthEnabled: boolean): AuthProvide
     if (scheme === undefined) {
       throw s.refuse(setting, `${key}=${setting.value} is not one of the authentication providers this server has`)
     }
-    if (!USABLE_SCHEMES.has(scheme)) {
-      s.warn(setting.where, `${key} has no effect: nobody can authenticate by ${scheme}, which is not supported`)
-    }
     providers.set(scheme, { scheme, where: setting.where })
+  }
+  if (s.find('secureClientPort') !== null || s.boolean('client.portUnification', false)) {
+    // Java adds it by itself where clients may come with certificates.
+    const provider = s.find('ssl.authProvider')
+    if (provider !== null && provider.value !== 'x509') {
+      throw s.refuse(provider, `ssl.authProvider=${provider.value} is not x509, the only one this server has`)
+    }
+    if (!providers.has('x509')) providers.set('x509', { scheme: 'x509', where: null })
   }
   return [...providers.values()]
 }

@@ -177,6 +177,8 @@ export class Connection implements SessionClient {
   session: Session | null
   /** What the client has proved to be; replaced, never changed. */
   ids: readonly AuthId[]
+  /** What its certificate says it is; empty without one. */
+  certificateIds: readonly AuthId[]
   /** What it may log in by; null: there is no login by SASL. */
   login: SaslServerLogin | null
   /** How far its login is; null: not begun. */
@@ -218,6 +220,7 @@ export class Connection implements SessionClient {
     this.out = null
     this.session = null
     this.ids = [{ scheme: 'ip', id: remoteHost }]
+    this.certificateIds = []
     this.login = null
     this.sasl = null
     this.timeoutMs = 0

@@ -279,12 +279,12 @@ export class Handshake {
   /** An auth packet: adds ids to the connection, or ends it. */
   authenticate(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
     const input = new Input(buf, off, end, this.options.juteLengthMax)
-    let added: AuthId[] | 'failed' | 'wrong ensemble'
+    let added: readonly AuthId[] | 'failed' | 'wrong ensemble'
     let scheme: string | null = null
     try {
       input.int() // type, not used
       scheme = input.string()
-      added = this.auth.authenticate(scheme, input.buffer(), conn.remoteHost)
+      added = this.auth.authenticate(scheme, input.buffer(), conn.remoteHost, conn.certificateIds)
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       conn.closeNow(`malformed auth packet: ${err.message}`)

@@ -63,6 +63,11 @@ export function matchesIp(literal: string, expression: string): boolean {
   return true
 }
 
+/** Of an address in the form of `hostAddress`. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '0:0:0:0:0:0:0:1'
+}
+
 /** A socket's remote address in Java's form: IPv4-mapped as IPv4, IPv6 in eight groups without compression. */
 export function hostAddress(remote: string): string {
   const scope = remote.indexOf('%')

@@ -59,6 +59,7 @@ export function makeAuth(config: Config, state: StateMachine): Auth {
     digest: digester(config.digestAlg),
     aclBytesMax: config.compat.identities ? lengthMaxOf(config) : config.juteMaxBufferBytes,
     ensembleNames: provided('ensemble') ? config.ensembleAuthNames : null,
+    x509: provided('x509') ? { superUser: config.x509SuperUser } : null,
     sasl: { provided: provided('sasl'), anyUser, superUsers },
     enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
   })

@@ -11,7 +11,16 @@ import { LevelHome } from '../txnlog/levelkv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Quorum } from '../zab/types.ts'
 import type { Audit } from './audit.ts'
-import { backlogOf, Clients, clientsOptions } from './clients.ts'
+import {
+  backlogOf,
+  type ClientPorts,
+  Clients,
+  clientsOptions,
+  type Entrance,
+  listenForClients,
+  NO_PORTS,
+  OPEN_ENTRANCE,
+} from './clients.ts'
 import type { Config } from './config.ts'
 import { ConfigFiles } from './configfiles.ts'
 import { DataFolders } from './datafolders.ts'
@@ -25,8 +34,7 @@ import { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { processLives } from './processlives.ts'
 import type { QuorumSecurity } from './quorumsecurity.ts'
-import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
-import type { SaslServerLogin } from './sasl/mechanism.ts'
+import { Failure, type OnProgress, type RunningServer } from './running.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
 import { Turn } from './turn.ts'
 import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
@@ -54,15 +62,15 @@ export class QuorumServer {
   private life: MemberLife | null
   /** The last one known to be in force, for the next life. */
   private membership: Membership
-  private port: number
   private security: QuorumSecurity | null
+  private ports: ClientPorts
   private closing: Promise<void> | null
 
   constructor(
     config: Config,
     logger: Logger,
     onProgress: OnProgress | null = null,
-    login: SaslServerLogin | null = null,
+    entrance: Entrance = OPEN_ENTRANCE,
     audit: Audit | null = null,
   ) {
     this.audit = audit
@@ -75,8 +83,8 @@ export class QuorumServer {
     this.startedMs = nowMs()
     this.life = null
     this.membership = config.quorum.membership
-    this.port = 0
     this.security = null
+    this.ports = NO_PORTS
     this.closing = null
     this.turn = new Turn(() => {
       this.life?.flush()
@@ -102,7 +110,7 @@ export class QuorumServer {
       },
       this.turn,
       this.metrics,
-      clientsOptions(config, login),
+      clientsOptions(config, entrance),
     )
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,
@@ -141,7 +149,7 @@ export class QuorumServer {
         return clients()
       },
       startedMs: this.startedMs,
-      port: () => this.port,
+      ports: () => this.ports,
       nowMs,
       wallMs,
       standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
@@ -158,18 +166,17 @@ export class QuorumServer {
 
   async start(): Promise<RunningServer> {
     const { config } = this
-    const address = config.clientAddress
-    if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
     try {
       this.security = await this.openSecurity()
-      this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
+      this.ports = await listenForClients(this.clients, config)
       await this.lives.start()
     } catch (err) {
       await this.close()
       throw err
     }
     this.housekeeping.start(this.disk)
-    return { port: this.port, close: () => this.close(), failed: this.failure.promise }
+    const { port, securePort } = this.ports
+    return { port, securePort, close: () => this.close(), failed: this.failure.promise }
   }
 
   private async openSecurity(): Promise<QuorumSecurity | null> {
@@ -250,11 +257,12 @@ export class QuorumServer {
 
   private async moveClientPort({ members }: Membership): Promise<void> {
     const address = members.find(({ id }) => id === this.config.serverId)?.client ?? null
-    if (address === null || address.port === this.port) return
+    if (address === null || address.port === this.ports.plainPort) return
     const host = address.host === '0.0.0.0' ? null : address.host
     try {
-      this.port = await this.clients.listen(host, address.port, backlogOf(this.config))
-      this.logger.info({ port: this.port }, 'client port moved')
+      const plainPort = await this.clients.listen(host, address.port, backlogOf(this.config))
+      this.ports = { ...this.ports, port: plainPort, plainPort }
+      this.logger.info({ port: plainPort }, 'client port moved')
     } catch (err) {
       this.logger.warn({ err, port: address.port }, 'cannot listen on the client port of the new configuration')
     }

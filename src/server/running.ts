@@ -6,8 +6,10 @@
 import { ConfigError } from './settings.ts'
 
 export interface RunningServer {
-  /** Of the plain listener; the one the system chose if 0 was asked for. */
+  /** Of the plain listener, or the only one; the one the system chose if 0 was asked for. */
   readonly port: number
+  /** Of the listener for TLS; -1 without one. */
+  readonly securePort: number
   close(): Promise<void>
   /** Settles when the server has stopped by itself because it cannot go on. Never rejects. */
   readonly failed: Promise<Error>

@@ -15,7 +15,15 @@ import { LevelHome } from '../txnlog/levelkv.ts'
 import { VERSION_DIR } from '../txnlog/names.ts'
 import { type RecoverProgress, recover } from '../txnlog/recover.ts'
 import type { Audit } from './audit.ts'
-import { backlogOf, Clients, clientsOptions } from './clients.ts'
+import {
+  type ClientPorts,
+  Clients,
+  clientsOptions,
+  type Entrance,
+  listenForClients,
+  NO_PORTS,
+  OPEN_ENTRANCE,
+} from './clients.ts'
 import type { Config } from './config.ts'
 import { DataFolders } from './datafolders.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -27,8 +35,7 @@ import { makeAuth, makeState, Relay, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
 import { processLives } from './processlives.ts'
-import { ExitCode, ExitError, Failure, type OnProgress, type RunningServer } from './running.ts'
-import type { SaslServerLogin } from './sasl/mechanism.ts'
+import { Failure, type OnProgress, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
 import { SnapshotStores } from './snapshotstores.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
@@ -59,7 +66,7 @@ export class StandaloneServer {
   private readonly lives: Lives
   private readonly starting: Starting
   private readonly onProgress: OnProgress | null
-  private port: number
+  private ports: ClientPorts
   private readonly housekeeping: Housekeeping
   private readonly logLimit: LogLimit
   private closing: Promise<void> | null
@@ -68,7 +75,7 @@ export class StandaloneServer {
     config: Config,
     logger: Logger,
     onProgress: OnProgress | null = null,
-    login: SaslServerLogin | null = null,
+    entrance: Entrance = OPEN_ENTRANCE,
     audit: Audit | null = null,
   ) {
     this.audit = audit
@@ -87,7 +94,7 @@ export class StandaloneServer {
     this.disk = nodeDisk()
     this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
     this.starting = new Starting()
-    this.port = 0
+    this.ports = NO_PORTS
     this.logLimit = new LogLimit()
     this.closing = null
     this.lives = processLives(
@@ -115,7 +122,7 @@ export class StandaloneServer {
       },
       this.turn,
       this.metrics,
-      clientsOptions(config, login),
+      clientsOptions(config, entrance),
     )
     this.housekeeping = new Housekeeping(config, logger, this.metrics, this.clients, {
       nowMs,
@@ -133,7 +140,6 @@ export class StandaloneServer {
 
   private viewParts(clients: () => Clients): ViewParts {
     const running = (): { state: StateMachine; pipeline: Pipeline; sessions: Sessions } | null => this.running
-    const port = (): number => this.port
     return {
       config: this.config,
       metrics: this.metrics,
@@ -141,7 +147,7 @@ export class StandaloneServer {
         return clients()
       },
       startedMs: nowMs(),
-      port,
+      ports: () => this.ports,
       nowMs,
       wallMs,
       ensemble: null,
@@ -152,18 +158,17 @@ export class StandaloneServer {
 
   async start(): Promise<RunningServer> {
     const { config } = this
-    const address = config.clientAddress
-    if (address === null) throw new ExitError(ExitCode.invalidInvocation, 'clientPort is not set')
-    // Listening comes first: a port that is taken must not cost a long recovery, and words are answered meanwhile.
-    this.port = await this.clients.listen(address.host, address.port, backlogOf(config))
     try {
+      // Listening comes first: a port that is taken must not cost a long recovery, and words are answered meanwhile.
+      this.ports = await listenForClients(this.clients, config)
       await this.lives.start()
     } catch (err) {
       await this.close()
       throw err
     }
     this.housekeeping.start(this.disk)
-    return { port: this.port, close: () => this.close(), failed: this.failure.promise }
+    const { port, securePort } = this.ports
+    return { port, securePort, close: () => this.close(), failed: this.failure.promise }
   }
 
   /** Recovers, and serves. `failed` when the log cannot go on. */

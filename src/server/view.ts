@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { id64Hex, id64ToBigInt } from '../jute/id64.ts'
 import { decodeStoredText } from '../jute/text.ts'
-import type { Clients } from './clients.ts'
+import type { ClientPorts, Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Connection } from './connection.ts'
 import {
@@ -34,7 +34,7 @@ export interface ViewParts {
   readonly metrics: Metrics
   readonly clients: Clients
   readonly startedMs: number
-  port(): number
+  ports(): ClientPorts
   nowMs(): number
   wallMs(): number
   /** Null for a server that runs alone. */
@@ -158,8 +158,8 @@ function connectionView(conn: Connection, clients: Clients): ConnectionView {
 
 function confView(config: Config, parts: ViewParts): ConfView {
   return {
-    clientPort: parts.port(),
-    secureClientPort: config.secureClientAddress?.port ?? -1,
+    clientPort: parts.ports().plainPort,
+    secureClientPort: parts.ports().securePort,
     dataDir: join(config.dataDir, 'version-2'),
     dataLogDir: join(config.dataLogDir, 'version-2'),
     tickTimeMs: config.tickTimeMs,
@@ -309,7 +309,7 @@ export function makeGauges(parts: ViewParts): Gauges {
     last_client_response_size: () => metrics.responseSizes.last,
     max_client_response_size: () => metrics.responseSizes.max,
     min_client_response_size: () => metrics.responseSizes.min,
-    outstanding_tls_handshake: () => 0,
+    outstanding_tls_handshake: () => parts.clients.outstandingHandshakes,
     auth_failed_count: () => metrics.authFailedCount,
     non_mtls_remote_conn_count: () => metrics.nonMtlsRemoteConnCount,
     non_mtls_local_conn_count: () => metrics.nonMtlsLocalConnCount,

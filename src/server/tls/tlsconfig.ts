@@ -45,6 +45,29 @@ export interface TlsConfig {
   readonly reload: boolean
 }
 
+/** How a client's id comes out of an alternative name of its certificate. */
+export interface ClientCertId {
+  /** The kind of name, by its number in a certificate: 1 e-mail, 2 DNS, 4 directory, 6 URI, 7 address. */
+  readonly matchType: number
+  /** Which one of these is meant. */
+  readonly match: RegExp
+  /** What of it is the id: the group of this number. */
+  readonly extract: RegExp
+  readonly group: number
+}
+
+/** What TLS is to the ports for clients. */
+export interface ClientTlsConfig {
+  readonly tls: TlsConfig
+  /** The plain port takes TLS too. */
+  readonly portUnification: boolean
+  /** Handshakes at a time; 0 or less is unlimited. */
+  readonly handshakesMax: number
+  readonly earlyDrop: boolean
+  /** Null: the id is the subject. */
+  readonly clientCertId: ClientCertId | null
+}
+
 const STORE_TYPES: ReadonlySet<string> = new Set(['JKS', 'PEM', 'PKCS12', 'BCFKS'])
 const OLD_VERSIONS: ReadonlySet<string> = new Set(['SSLv2Hello', 'SSLv3', 'TLSv1', 'TLSv1.1'])
 const DETECTION_TIMEOUT_MS = 5000
@@ -86,6 +109,42 @@ export function readTls(s: Settings, prefix: TlsPrefix): TlsConfig {
     crlFiles: wordsOf(s.text(`${prefix}.crl.location`)),
     handshakeDetectionTimeoutMs: readDetectionTimeout(s, prefix),
     reload: s.boolean(quorum ? 'sslQuorumReloadCertFiles' : 'client.certReload', true),
+  }
+}
+
+/** Null when no port for clients speaks TLS. */
+export function readClientTls(s: Settings): ClientTlsConfig | null {
+  const portUnification = s.boolean('client.portUnification', false)
+  if (!portUnification && s.find('secureClientPort') === null) return null
+  return {
+    tls: readTls(s, 'ssl'),
+    portUnification,
+    handshakesMax: s.int('netty.server.outstandingHandshake.limit', -1),
+    earlyDrop: s.boolean('netty.server.earlyDropSecureConnectionHandshakes', false),
+    clientCertId: readClientCertId(s),
+  }
+}
+
+function readClientCertId(s: Settings): ClientCertId | null {
+  const key = 'ssl.x509.clientCertId'
+  const type = s.find(`${key}Type`)
+  if (type === null || type.value.toUpperCase() !== 'SAN') {
+    if (type !== null) s.warn(type.where, `${key}Type=${type.value} counts as the subject: only SAN means something`)
+    return null
+  }
+  const pattern = (name: string): RegExp => {
+    const setting = s.find(`${key}${name}`)
+    try {
+      return new RegExp(setting?.value ?? '.*')
+    } catch {
+      throw s.refuse(setting, `${key}${name}=${setting!.value} is no regular expression`)
+    }
+  }
+  return {
+    matchType: s.int(`${key}SanMatchType`, 6, { min: 0, max: 8 }),
+    match: pattern('SanMatchRegex'),
+    extract: pattern('SanExtractRegex'),
+    group: s.int(`${key}SanExtractMatcherGroupIndex`, 0, { min: 0 }),
   }
 }
 

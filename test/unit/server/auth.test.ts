@@ -19,6 +19,7 @@ function makeAuth(acls: AclTable, over: Partial<ConstructorParameters<typeof Aut
     digest,
     aclBytesMax: 0xf_ffff,
     ensembleNames: null,
+    x509: null,
     sasl: null,
     enforcedSchemes: [],
     ...over,

@@ -181,6 +181,7 @@ export class Harness implements ConnectionHost {
       digest: (text) => `${text.split(':')[0]}:hash`,
       aclBytesMax: 0xf_ffff,
       ensembleNames: null,
+      x509: null,
       sasl: options.sasl ?? null,
       enforcedSchemes: options.enforcedSchemes ?? [],
     })
