@@ -16,6 +16,7 @@ import {
   systemPropertiesFrom,
 } from '../server/config.ts'
 import { type Log, type LogLevel, logSettings, openLog } from '../server/logger.ts'
+import { openDoors } from '../server/opendoors.ts'
 import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/running.ts'
 import { ConfigError } from '../server/settings.ts'
 
@@ -42,6 +43,7 @@ export async function startCommand(start: StartWords, env: Environment): Promise
   }
   const { logger } = log
   for (const warning of loaded.warnings) logger.warn(warning)
+  for (const { word, what, refused } of openDoors(loaded.config)) if (!refused) logger.info({ open: word }, what)
   return serve(loaded.config, log, (server) => logger.info({ port: server.port }, 'serving'))
 }
 

@@ -17,6 +17,7 @@ const SWITCHES = {
   identities: 'a connection may gather any number of identities, and an ACL expand as far as a transaction can be read',
   dataSize: 'zk_approximate_data_size counts paths in UTF-16 units',
   takeover: 'whoever knows the id of a session ends its connection, with a wrong password as well',
+  missedEvents: 'setWatches tells of changes to znodes that the client may not read',
   multiRead: 'a multiRead may answer with as much as a connection may have unsent',
   pauses: 'sessions and connections expire although this process did not run meanwhile',
   snapshotAtStart: 'a snapshot is written when serving begins: at every start, or when a member begins to lead',

@@ -14,8 +14,10 @@ import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
 import { OUTPUT_LIMIT_BYTES } from './connection.ts'
 import type { Membership } from './members.ts'
+import { judgeDoors } from './opendoors.ts'
 import { splitWords, systemPropertiesOf } from './properties.ts'
 import { readSasl, type SaslConfig } from './sasl/saslconfig.ts'
+import { readSecurityRules, type SecurityRules } from './securityrules.ts'
 import { ConfigError, parseJavaInteger, Secret, Settings } from './settings.ts'
 import { type ClientTlsConfig, readClientTls } from './tls/tlsconfig.ts'
 
@@ -122,6 +124,7 @@ export interface Config extends SecurityConfig {
 
   readonly readonlyModeEnabled: boolean
   readonly compat: Compat
+  readonly security: SecurityRules
   /** Null: off. */
   readonly audit: AuditConfig | null
   /** As written: comma separated words, `*` for all; null when not set. fourletter.ts makes a set of it. */
@@ -203,6 +206,7 @@ export function parseConfig(
     ...readThrottling(settings),
     readonlyModeEnabled: settings.boolean('readonlymode.enabled', false),
     compat: readCompat(settings),
+    security: readSecurityRules(settings, readFile),
     audit: readAudit(settings),
     fourLetterWhitelist: settings.text('4lw.commands.whitelist'),
     metricsProvider: readMetricsProvider(settings),
@@ -212,6 +216,7 @@ export function parseConfig(
     clientTls: readClientTls(settings),
   }
   settings.warnOfIdleSettings()
+  judgeDoors(settings, config)
   return { config: Object.freeze(config), warnings: settings.warnings }
 }
 
@@ -327,14 +332,12 @@ function readStorage(s: Settings) {
     s.warn(s.find('autopurge.snapRetainCount')!.where, `autopurge.snapRetainCount=${snapRetainCount} is raised to 3`)
     snapRetainCount = 3
   }
-  const forceSync = s.word('forceSync', 'no', 'yes', true)
-  if (!forceSync) s.warn(s.find('forceSync')!.where, 'forceSync=no: a power failure may lose acknowledged writes')
   return {
     snapCount,
     snapSizeLimitBytes: kilobytesOrOff(s.long('snapSizeLimitInKb', 4_194_304)),
     txnLogSizeLimitBytes: kilobytesOrOff(s.long('txnLogSizeLimitInKb', -1)),
     preAllocBytes: Math.max(0, s.long('preAllocSize', 65_536) * 1024),
-    forceSync,
+    forceSync: s.word('forceSync', 'no', 'yes', true),
     fsyncWarningThresholdMs: readFsyncThreshold(s),
     // Java raises less than 500 to that.
     commitLogCount: Math.max(500, s.int('commitLogCount', 500)),

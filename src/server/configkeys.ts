@@ -123,6 +123,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ],
   ['property', null, 'audit.enable audit.impl.class'],
   ['property', null, 'autoRepair storageResumeRoomInKb snapshot.store audit.file unsentMaxInKb unsentTotalMaxInKb'],
+  ['property', null, 'security security.allow sessionPassword sessionPassword.keyFile'],
   [
     'property',
     NO_TUNING,

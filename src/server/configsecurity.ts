@@ -66,12 +66,10 @@ export function readSecurity(s: Settings): SecurityConfig {
   if (factory !== null && !CNXN_FACTORIES.has(factory.value)) {
     throw s.refuse(factory, `serverCnxnFactory=${factory.value} is not a connection factory of ZooKeeper`)
   }
-  const skipACL = s.word('skipACL', 'yes', 'no', false)
-  if (skipACL) s.warn(s.find('skipACL')!.where, 'skipACL=yes: every client may read and change everything')
   const digestAuthEnabled = s.boolean('DigestAuthenticationProvider.enabled', true)
   const authProviders = readAuthProviders(s, digestAuthEnabled)
   return {
-    skipACL,
+    skipACL: s.word('skipACL', 'yes', 'no', false),
     superDigest: s.secret('DigestAuthenticationProvider.superDigest'),
     digestAlg: readDigestAlgorithm(s),
     digestAuthEnabled,

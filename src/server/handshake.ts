@@ -20,7 +20,8 @@ import type { Metrics } from './metrics.ts'
 import { NewSessions } from './newsessions.ts'
 import { beginReply, closeFrame } from './replies.ts'
 import { SaslError, type SaslServerLogin } from './sasl/mechanism.ts'
-import { Owner, passwordMatches, type Session, type Sessions, writePassword } from './sessions.ts'
+import { PASSWORD_BYTES, passwordMatches, type SessionPasswords } from './sessionpasswords.ts'
+import { Owner, type Session, type Sessions } from './sessions.ts'
 import type { Throttle } from './throttle.ts'
 
 /** What a server is to its clients. `learner` stands for followers and observers. */
@@ -34,6 +35,7 @@ export interface HandshakeOptions {
   readonly sessionTimeoutMaxMs: number
   readonly juteLengthMax: number
   readonly compat: Compat
+  readonly passwords: SessionPasswords
   /** Who fails to log in by SASL stays, without an id. */
   readonly allowSaslFailedClients: boolean
 }
@@ -205,7 +207,7 @@ export class Handshake {
     }
     // Java closes the old connection before it looks at the password; a stranger must not be able to do that.
     if (session !== undefined && this.options.compat.takeover) this.closeOld(conn, session)
-    if (!passwordMatches(hi, lo, password)) return this.refuse(conn)
+    if (!passwordMatches(this.options.passwords, hi, lo, password)) return this.refuse(conn)
     if (this.flow !== null && !session?.local) return this.askLeader(this.flow, conn, hi, lo)
     if (session === undefined || session.closing) return this.refuse(conn)
     session.timeoutMs = conn.timeoutMs
@@ -267,11 +269,11 @@ export class Handshake {
     out.int(0) // protocolVersion
     out.int(timeoutMs)
     out.words(hi, lo)
-    out.int(16)
-    out.reserve(16)
-    out.buf.fill(0, out.pos, out.pos + 16)
-    if (hi !== 0 || lo !== 0) writePassword(hi, lo, out.buf, out.pos)
-    out.pos += 16
+    out.int(PASSWORD_BYTES)
+    out.reserve(PASSWORD_BYTES)
+    out.buf.fill(0, out.pos, out.pos + PASSWORD_BYTES)
+    if (hi !== 0 || lo !== 0) this.options.passwords.write(hi, lo, out.buf, out.pos)
+    out.pos += PASSWORD_BYTES
     if (conn.knowsReadOnly) out.bool(this.readOnly)
     countSent(this.metrics, conn, closeFrame(out, start))
   }

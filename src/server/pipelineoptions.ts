@@ -4,6 +4,7 @@ import type { Config } from './config.ts'
 import { lengthMaxOf } from './parts.ts'
 import type { PipelineOptions, PipelineRole } from './pipeline.ts'
 import type { Reconfigurer } from './reconfig.ts'
+import { sessionPasswords } from './sessionkeys.ts'
 
 /** `reconfig`: who plans changes of the membership; a leader's alone. */
 export function pipelineOptions(
@@ -24,6 +25,7 @@ export function pipelineOptions(
     juteLengthMax: lengthMaxOf(config),
     juteMaxBufferBytes: config.juteMaxBufferBytes,
     compat: config.compat,
+    passwords: sessionPasswords(config.security),
     sessionTimeoutMinMs: config.sessionTimeoutMinMs,
     sessionTimeoutMaxMs: config.sessionTimeoutMaxMs,
     outstandingLimit: config.globalOutstandingLimit,

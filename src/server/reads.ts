@@ -41,6 +41,8 @@ export class Reads {
   private readonly host: ReadsHost
   private readonly input: Input
   private readonly multiReadBytesMax: number
+  /** Missed events are told to who may not read the znode. */
+  private readonly pastAcl: boolean
   /** The path just read: offsets into the request. */
   private pathBuf: Uint8Array
   private pathOff: number
@@ -53,6 +55,7 @@ export class Reads {
     this.host = host
     this.input = new Input(new Uint8Array(0), 0, 0, options.juteLengthMax)
     this.multiReadBytesMax = options.compat.multiRead ? OUTPUT_LIMIT_BYTES : MULTI_READ_BYTES_MAX
+    this.pastAcl = options.compat.missedEvents
     this.pathBuf = NULL_PATH
     this.pathOff = 0
     this.pathEnd = 0
@@ -73,7 +76,7 @@ export class Reads {
   ): number {
     this.input.reset(buf, off, end)
     const out = conn.output()
-    if (type === OpCode.setWatches || type === OpCode.setWatches2) return this.setWatches(conn, type, xid, out)
+    if (type === OpCode.setWatches || type === OpCode.setWatches2) return this.setWatches(conn, ids, type, xid, out)
     if (type === OpCode.multiRead) return this.multiRead(xid, ids, out)
     const start = beginReply(out, xid, this.state.zxidLast, 0)
     const err = this.guarded(conn, type, ids, out)
@@ -362,9 +365,10 @@ export class Reads {
 
   /**
    * Puts a reconnected client's watches back, and tells it at once what it has missed since `relativeZxid`. Events go
-   * ahead of the reply; they carry zxid -1 and are not filtered by ACL, as in Java.
+   * ahead of the reply; they carry zxid -1. Nobody is told of what he may not read, which is more than Java looks at: like
+   * any event, one that is held back has used up its watch.
    */
-  private setWatches(conn: Connection, type: number, xid: number, out: Output): number {
+  private setWatches(conn: Connection, ids: readonly AuthId[], type: number, xid: number, out: Output): number {
     const { input } = this
     let err: number = Err.ok
     try {
@@ -380,7 +384,7 @@ export class Reads {
           const nullPath = !this.readNullablePath()
           if (nullPath && list < 3) throw new ProtocolError('null path', input.off)
           this.canonicalPath()
-          this.restoreWatch(conn, list, relativeZxid, out)
+          this.restoreWatch(conn, ids, list, relativeZxid, out)
         }
       }
     } catch (thrown) {
@@ -392,7 +396,13 @@ export class Reads {
   }
 
   /** `list`: 0 data, 1 exist, 2 child, 3 persistent, 4 persistent recursive. */
-  private restoreWatch(conn: Connection, list: number, relativeZxid: number, out: Output): void {
+  private restoreWatch(
+    conn: Connection,
+    ids: readonly AuthId[],
+    list: number,
+    relativeZxid: number,
+    out: Output,
+  ): void {
     const { tree, watches } = this.state
     const { pathBuf, pathOff, pathEnd } = this
     const id = conn.connId
@@ -415,6 +425,7 @@ export class Reads {
     } else if (tree.pzxid(node) > relativeZxid) {
       missed = EventType.nodeChildrenChanged
     }
+    if (missed !== 0 && node !== 0 && !this.pastAcl && !this.auth.allowed(tree.aclId(node), Perm.read, ids)) return
     if (missed !== 0) {
       writeEvent(out, missed, STATE_SYNC_CONNECTED, -1, pathBuf, pathOff, pathEnd)
       conn.stats.sent++

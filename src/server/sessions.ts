@@ -1,5 +1,5 @@
 /**
- * Client sessions as one server knows them: ids, passwords, deadlines in buckets of one tick.
+ * Client sessions as one server knows them: ids, deadlines in buckets of one tick.
  *
  * Who tracks a session decides when it expires: the standalone server or the leader all that transactions have made
  * (global ones), any member those that it alone knows (local ones). A learner has a global session here only while it
@@ -7,7 +7,7 @@
  *
  * Pure: times are milliseconds of a monotonic clock, handed in. A touch is one store; a session whose bucket comes due
  * with a later deadline just moves on. Java: SessionTrackerImpl, ExpiryQueue, LeaderSessionTracker,
- * LearnerSessionTracker, LocalSessionTracker, ZooKeeperServer.generatePasswd.
+ * LearnerSessionTracker, LocalSessionTracker.
  */
 
 import { Id64Map } from '../jute/id64.ts'
@@ -245,36 +245,4 @@ export class Sessions {
     })
     return new Map([...map].sort(([a], [b]) => a - b))
   }
-}
-
-/**
- * A session's password: 16 bytes of java.util.Random seeded with the id XOR 0xB3415C00, so that any member can check
- * it without having stored it. The generator's 48-bit state is kept as two 24-bit halves.
- */
-export function writePassword(hi: number, lo: number, into: Uint8Array, at: number): void {
-  // seed = (id ^ 0xB3415C00 ^ 0x5DEECE66D) mod 2^48
-  const seedLo = (lo ^ 0xb3415c00 ^ 0xdeece66d) >>> 0
-  const seedHi = (hi ^ 0x5) & 0xffff
-  let low = seedLo & 0xff_ffff
-  let high = ((seedHi << 8) | (seedLo >>> 24)) & 0xff_ffff
-  for (let word = 0; word < 4; word++) {
-    // state = state * 0x5DEECE66D + 0xB; the multiplier's halves are 0x5DE and 0xECE66D
-    const product = low * 0xece66d + 0xb
-    const carry = Math.floor(product / 0x100_0000)
-    const nextHigh = (high * 0xece66d + low * 0x5de + carry) % 0x100_0000
-    low = product % 0x100_0000
-    high = nextHigh
-    const value = (high << 8) | (low >>> 16) | 0
-    for (let byte = 0; byte < 4; byte++) into[at++] = (value >>> (8 * byte)) & 0xff
-  }
-}
-
-/** Compares a client's password without giving away by time where it differs. */
-export function passwordMatches(hi: number, lo: number, password: Uint8Array | null): boolean {
-  if ((hi === 0 && lo === 0) || password === null || password.length !== 16) return false
-  const own = new Uint8Array(16)
-  writePassword(hi, lo, own, 0)
-  let difference = 0
-  for (let i = 0; i < 16; i++) difference |= own[i]! ^ password[i]!
-  return difference === 0
 }

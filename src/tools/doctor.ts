@@ -12,10 +12,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openPaths } from '../datatree/openacls.ts'
 import type { DataTree } from '../datatree/tree.ts'
-import { Perm } from '../jute/codes.ts'
 import { StorageError } from '../jute/errors.ts'
-import { textToBytes } from '../jute/text.ts'
 import { epochOf, type Zxid, zxidHex } from '../jute/zxid.ts'
 import { type Disk, errorCode, later } from '../txnlog/disk.ts'
 import { loadEpochs, readEpoch } from '../txnlog/epochs.ts'
@@ -330,24 +329,10 @@ function pidFile(target: ToolTarget, findings: Finding[]): void {
 
 /** Whoever reaches the client port may do that. */
 function openAcls(tree: DataTree, findings: Finding[]): void {
-  for (const path of ['/', '/zookeeper']) {
-    const bytes = textToBytes(path)
-    const node = tree.find(bytes, 0, bytes.length)
-    if (node === 0) continue
-    let perms = 0
-    for (const acl of tree.acls.entries(tree.aclId(node))) {
-      if (acl.scheme === 'world' && acl.id === 'anyone') perms |= acl.perms
-    }
-    if ((perms & ~Perm.read) === 0) continue
-    const what = `everybody may ${permNames(perms & ~Perm.read)} at ${path}`
+  for (const { path, may } of openPaths(tree)) {
     const mend = `zkCli.sh setAcl ${path} world:anyone:r,digest:<user>:<hash>:cdrwa`
-    findings.push({ grade: 'advice', what, file: null, offset: null, mend })
+    findings.push({ grade: 'advice', what: `everybody may ${may} at ${path}`, file: null, offset: null, mend })
   }
-}
-
-function permNames(perms: number): string {
-  const names = (['create', 'delete', 'write', 'admin'] as const).filter((name) => (perms & Perm[name]) !== 0)
-  return names.join(', ').replace('admin', 'change the ACL')
 }
 
 function startReport(recovered: Recovered, dry: DryDisk): StartReport {

@@ -69,6 +69,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'sasl/kerberos/der.ts',
       'sasl/kerberos/keytab.ts',
       'sasl/kerberosname.ts',
+      'sessionpasswords.ts',
       'sessions.ts',
       'tls/ciphers.ts',
       'tls/der.ts',

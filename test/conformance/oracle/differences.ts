@@ -100,6 +100,10 @@ const QUOTA_EXCEEDED = -125
 /** Settings with enforceQuota=true. */
 const QUOTAS_ENFORCED: readonly string[] = ['rich', 'restart']
 
+/** An event that setWatches has made up of what happened before it. */
+const isMissedEvent = (x: Json): boolean => fields(x)['event'] !== undefined && fields(x)['zxid'] === -1
+const SET_WATCHES: readonly number[] = [101, 105]
+
 export const DIFFERENCES: readonly Difference[] = [
   {
     id: 'close-order',
@@ -133,6 +137,18 @@ export const DIFFERENCES: readonly Difference[] = [
     why: 'the reference closes it before it looks at the password: whoever guesses an id can cut clients off',
     compat: 'takeover',
     after: 'continue',
+  },
+  {
+    id: 'missed-events',
+    kind: 'deliberate',
+    description: 'setWatches does not tell of changes to a znode that the client may not read',
+    why: 'the reference sends them without a look at the ACL: who may not even ask whether a znode is there, learns of it',
+    compat: 'missedEvents',
+    after: 'abandon',
+    matches: ({ request, a, b }) =>
+      isMissedEvent(a) &&
+      fields(a)['event'] !== 'deleted' &&
+      (request === null ? isMissedEvent(b) : SET_WATCHES.includes(request.op) && answered(b)),
   },
   {
     id: 'takeover-race',

@@ -13,7 +13,9 @@ function parse(
   files: Record<string, string> = { '/d/myid': '1\n' },
   system: Record<string, string> = {},
 ) {
-  return parseConfig(text, 'zoo.cfg', new Map(Object.entries(system)), (path) => files[path] ?? null)
+  const loaded = parseConfig(text, 'zoo.cfg', new Map(Object.entries(system)), (path) => files[path] ?? null)
+  // What every ensemble without TLS is told has its own test: opendoors.test.ts.
+  return { ...loaded, warnings: loaded.warnings.filter((warning) => !warning.includes('CVE-2018-8012')) }
 }
 
 describe('standalone or member', () => {

@@ -16,6 +16,7 @@ import { Connection, type ConnectionHost } from '../../../src/server/connection.
 import { Metrics } from '../../../src/server/metrics.ts'
 import { Pipeline, type PipelineRole } from '../../../src/server/pipeline.ts'
 import type { Reconfigurer } from '../../../src/server/reconfig.ts'
+import { JAVA_PASSWORDS, type SessionPasswords } from '../../../src/server/sessionpasswords.ts'
 import { Sessions } from '../../../src/server/sessions.ts'
 import { Throttle } from '../../../src/server/throttle.ts'
 import type { ForwardedRequest } from '../../../src/zab/types.ts'
@@ -54,6 +55,7 @@ export interface HarnessOptions {
   enforcedSchemes?: readonly string[]
   throttle?: Partial<ConnectionThrottle>
   compat?: Partial<Compat>
+  passwords?: SessionPasswords
   audit?: Audit
 }
 
@@ -224,6 +226,7 @@ export class Harness implements ConnectionHost {
         digest: true,
         reconfigEnabled: options.reconfigEnabled ?? false,
         juteLengthMax: 2 * 0xf_ffff,
+        passwords: options.passwords ?? JAVA_PASSWORDS,
         juteMaxBufferBytes: 0xf_ffff,
         compat: { ...NO_COMPAT, ...options.compat },
         sessionTimeoutMinMs: 1000,

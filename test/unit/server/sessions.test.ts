@@ -1,7 +1,8 @@
 /** Session ids, passwords and expiry: SessionTrackerImpl and ExpiryQueue of Java. */
 
 import { describe, expect, it } from 'vitest'
-import { passwordMatches, Sessions, writePassword } from '../../../src/server/sessions.ts'
+import { JAVA_PASSWORDS, passwordMatches, writeJavaPassword } from '../../../src/server/sessionpasswords.ts'
+import { Sessions } from '../../../src/server/sessions.ts'
 
 const TICK = 500
 
@@ -14,19 +15,19 @@ function expired(sessions: Sessions, nowMs: number): string[] {
 describe('passwords', () => {
   it('are java.util.Random seeded with id XOR 0xB3415C00 (recorded from 3.9.5)', () => {
     const password = new Uint8Array(16)
-    writePassword(0x01000_00b, 0x85200000 | 0, password, 0)
+    writeJavaPassword(0x01000_00b, 0x85200000 | 0, password, 0)
     expect(Buffer.from(password).toString('hex')).toBe('52bcbb59770c4e648004232c183396fc')
   })
 
   it('match only as a whole, and never for session 0 (S2)', () => {
     const password = new Uint8Array(16)
-    writePassword(5, -7, password, 0)
-    expect(passwordMatches(5, -7, password)).toBe(true)
-    expect(passwordMatches(5, -6, password)).toBe(false)
-    expect(passwordMatches(5, -7, password.subarray(0, 15))).toBe(false)
-    expect(passwordMatches(5, -7, null)).toBe(false)
-    writePassword(0, 0, password, 0)
-    expect(passwordMatches(0, 0, password)).toBe(false)
+    writeJavaPassword(5, -7, password, 0)
+    expect(passwordMatches(JAVA_PASSWORDS, 5, -7, password)).toBe(true)
+    expect(passwordMatches(JAVA_PASSWORDS, 5, -6, password)).toBe(false)
+    expect(passwordMatches(JAVA_PASSWORDS, 5, -7, password.subarray(0, 15))).toBe(false)
+    expect(passwordMatches(JAVA_PASSWORDS, 5, -7, null)).toBe(false)
+    writeJavaPassword(0, 0, password, 0)
+    expect(passwordMatches(JAVA_PASSWORDS, 0, 0, password)).toBe(false)
   })
 })
 

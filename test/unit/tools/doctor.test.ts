@@ -76,6 +76,7 @@ describe('the doctor', () => {
     expect(graded(diagnosis, 'advice').map(({ what }) => what)).toEqual([
       'everybody may create, delete, write, change the ACL at /',
       'everybody may create, delete, write, change the ACL at /zookeeper',
+      'everybody may create, delete, write, change the ACL at /zookeeper/quota',
     ])
   })
 
