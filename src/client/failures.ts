@@ -14,11 +14,11 @@ export class KeeperError extends Error {
   override name = 'KeeperError'
   /** An Err. */
   readonly code: number
-  /** As the caller wrote it; empty where the call has none. */
-  readonly path: string
+  /** As the caller wrote it; null where the call has none. */
+  readonly path: string | null
 
-  constructor(code: number, path = '') {
-    super(`KeeperErrorCode = ${codeText(code)}${path === '' ? '' : ` for ${path}`}`)
+  constructor(code: number, path: string | null = null) {
+    super(`KeeperErrorCode = ${codeText(code)}${path ? ` for ${path}` : ''}`)
     this.code = code
     this.path = path
   }

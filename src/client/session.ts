@@ -66,12 +66,12 @@ export class Session implements SessionSink {
     this.arm()
   }
 
-  addAuth(scheme: string, auth: Uint8Array | null): void {
-    this.core.addAuth(scheme, auth, performance.now())
+  addAuth(scheme: string, auth: Uint8Array | null, onAnswer: () => void): void {
+    this.core.addAuth(scheme, auth, onAnswer, performance.now())
   }
 
-  close(): void {
-    this.core.close(performance.now())
+  close(onClosed: () => void): void {
+    this.core.close(onClosed, performance.now())
     this.arm()
   }
 

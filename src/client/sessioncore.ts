@@ -4,7 +4,8 @@
  *
  * Invariants:
  * - Requests of one session are answered in the order in which they were sent, on one connection. When that is lost,
- *   every request that was sent or waits fails with a code, at once: whether it was done is for the caller to find out.
+ *   every request that was sent fails with a code, at once: whether it was done is for the caller to find out. Requests
+ *   that wait for a connection fail when every server has been tried in vain (in Java already at the first).
  * - On each new connection these go out before anything else: the connect request, then (behind SASL, if any) every
  *   credential, then all watches, relative to the last zxid seen; so no event is missed and none is told twice.
  * - A session that was ever granted by a server that could write is asked for again by its id; one granted by a
@@ -108,8 +109,13 @@ export class SessionCore {
   private readonly defaultWatcher: Watcher
   private readonly random: () => number
   private readonly credentials: { scheme: string; auth: Uint8Array | null }[]
+  /** Who waits for the answer to a credential sent on this connection; in order. */
+  private authWaiters: (() => void)[]
+  /** Credentials of old, sent again on this connection, whose answers come before those. */
+  private authUnwaited: number
   private phase: Phase
   private closing: boolean
+  private readonly closeWaiters: (() => void)[]
   private passwd: Uint8Array
   private zxidSeen: number
   private xidLast: number
@@ -121,6 +127,8 @@ export class SessionCore {
   private serverAt: number
   private serverAtLast: number
   private connectedBefore: boolean
+  /** Attempts in a row that came to nothing. */
+  private attemptsFailed: number
   /** A server known to write, to be tried next. */
   private writable: ServerAddress | null
   private connectAtMs: number
@@ -140,8 +148,11 @@ export class SessionCore {
     this.sessionTimeoutMs = options.sessionTimeoutMs
     this.watches = new Watches()
     this.credentials = []
+    this.authWaiters = []
+    this.authUnwaited = 0
     this.phase = 'idle'
     this.closing = false
+    this.closeWaiters = []
     this.passwd = new Uint8Array(16)
     this.zxidSeen = 0
     this.xidLast = 0
@@ -152,6 +163,7 @@ export class SessionCore {
     this.serverAt = -1
     this.serverAtLast = -1
     this.connectedBefore = false
+    this.attemptsFailed = 0
     this.writable = null
     this.connectAtMs = nowMs
     this.heardMs = nowMs
@@ -179,15 +191,24 @@ export class SessionCore {
     else this.waiting.push(pending)
   }
 
-  /** A credential for this connection and every later one. It has no answer but the end of the session. */
-  addAuth(scheme: string, auth: Uint8Array | null, nowMs: number): void {
-    if (!this.alive) return
-    this.credentials.push({ scheme, auth })
-    if (this.phase === 'up') this.sendAuth(scheme, auth, nowMs)
+  /**
+   * A credential for this connection and every later one. A server that refuses it ends the session. `onAnswer`: it was
+   * believed, the session is over, or there is no connection to ask on.
+   */
+  addAuth(scheme: string, auth: Uint8Array | null, onAnswer: () => void, nowMs: number): void {
+    if (this.alive) this.credentials.push({ scheme, auth })
+    if (this.phase !== 'up') {
+      onAnswer()
+      return
+    }
+    this.sendAuth(scheme, auth, nowMs)
+    this.authWaiters.push(onAnswer)
   }
 
-  /** Ends the session: at the server if one is there, and here in any case. */
-  close(nowMs: number): void {
+  /** Ends the session: at the server if one is there, and here in any case. `onClosed`: it is over. */
+  close(onClosed: () => void, nowMs: number): void {
+    if (this.alive) this.closeWaiters.push(onClosed)
+    else onClosed()
     if (!this.alive || this.closing) return
     if (this.phase !== 'up') {
       this.end('CLOSED', 'Closed')
@@ -332,6 +353,7 @@ export class SessionCore {
   }
 
   private lose(nowMs: number): void {
+    if (this.phase === 'opening' || this.phase === 'greeting') this.attemptsFailed++
     this.phase = 'idle'
     this.probeAtMs = Number.POSITIVE_INFINITY
     if (this.closing) {
@@ -342,7 +364,11 @@ export class SessionCore {
     const roundDone = (this.serverAt + 1) % this.options.servers.length === this.serverAtLast
     const spin = roundDone && this.writable === null ? SPIN_DELAY_MS : 0
     this.connectAtMs = nowMs + spin + (this.connectedBefore ? Math.floor(this.random() * 1000) : 0)
-    this.failAll()
+    const mayWait = this.attemptsFailed > 0 && this.attemptsFailed < this.options.servers.length
+    if (!mayWait) {
+      this.attemptsFailed = 0
+      this.failAll()
+    }
     this.sessionEvent('Disconnected')
   }
 
@@ -354,12 +380,16 @@ export class SessionCore {
     this.sink.disconnect()
     this.failAll()
     this.sessionEvent(event)
+    for (const onClosed of this.closeWaiters.splice(0)) onClosed()
   }
 
   private failAll(): void {
     const failed = [...this.sent, ...this.waiting]
+    const authWaiters = this.authWaiters
     this.sent = []
     this.waiting = []
+    this.authWaiters = []
+    for (const onAnswer of authWaiters) onAnswer()
     for (const pending of failed) this.settle(pending, this.lossCode(), null)
   }
 
@@ -399,6 +429,7 @@ export class SessionCore {
     this.passwd = (answer.passwd ?? new Uint8Array(16)).slice()
     this.seenWritable ||= !readOnly
     this.serverAtLast = this.serverAt
+    this.attemptsFailed = 0
     this.state = readOnly ? 'CONNECTEDREADONLY' : 'CONNECTED'
     this.probeAtMs = readOnly ? nowMs + this.probeEveryMs : Number.POSITIVE_INFINITY
     const event = readOnly ? 'ConnectedReadOnly' : 'SyncConnected'
@@ -420,6 +451,7 @@ export class SessionCore {
   private goUp(nowMs: number): void {
     this.phase = 'up'
     for (const { scheme, auth } of this.credentials) this.sendAuth(scheme, auth, nowMs)
+    this.authUnwaited = this.credentials.length
     if (this.options.resetsWatches) this.resetWatches(nowMs)
     const waiting = this.waiting
     this.waiting = []
@@ -433,6 +465,8 @@ export class SessionCore {
         return
       case Xid.auth:
         if (err === Err.authFailed) this.end('AUTH_FAILED', 'AuthFailed')
+        else if (this.authUnwaited > 0) this.authUnwaited--
+        else this.authWaiters.shift()?.()
         return
       case Xid.notification:
         this.onNotification(inp, zxid)

@@ -127,9 +127,9 @@ export class ZooKeeper {
     return this.session.core.sessionTimeoutMs
   }
 
-  /** Ends the session, at the server too if there is a connection. The watcher hears `Closed`. */
-  close(): void {
-    this.session.close()
+  /** Ends the session, at the server too if there is a connection; settles when it is over. The watcher hears `Closed`. */
+  close(): Promise<void> {
+    return new Promise((resolve) => this.session.close(resolve))
   }
 
   /** Drops the connection and leaves the session to its timeout. */
@@ -137,8 +137,12 @@ export class ZooKeeper {
     this.session.abandon()
   }
 
-  addAuth(scheme: string, auth: Uint8Array | null): void {
-    this.session.addAuth(scheme, auth)
+  /**
+   * A credential for this session, sent again on each connection. Settles when the server has believed it, or has ended
+   * the session over it (see `alive`); without a connection at once.
+   */
+  addAuth(scheme: string, auth: Uint8Array | null): Promise<void> {
+    return new Promise((resolve) => this.session.addAuth(scheme, auth, resolve))
   }
 
   /** The path made, which is longer than `path` in the sequential modes. */
@@ -149,6 +153,7 @@ export class ZooKeeper {
       mode === CreateMode.ephemeralSequential ||
       mode === CreateMode.persistentSequentialWithTTL
     checkPath(sequential ? `${path}1` : path)
+    if (acl.length === 0) return Promise.reject(new KeeperError(Err.invalidACL))
     const fields = { path: withChroot(this.chroot, path), data, acl: [...acl], flags: mode }
     const withTtl = mode === CreateMode.persistentWithTTL || mode === CreateMode.persistentSequentialWithTTL
     const type = withTtl ? OpCode.createTTL : mode === CreateMode.container ? OpCode.createContainer : OpCode.create
@@ -232,6 +237,7 @@ export class ZooKeeper {
 
   setACL(path: string, acl: readonly ACL[], version = -1): Promise<Stat> {
     checkPath(path)
+    if (acl.length === 0) return Promise.reject(new KeeperError(Err.invalidACL))
     const request = { path: withChroot(this.chroot, path), acl: [...acl], version }
     return this.call(
       path,
@@ -282,7 +288,7 @@ export class ZooKeeper {
   getEphemerals(prefix = '/'): Promise<string[]> {
     checkPath(prefix)
     return this.call(
-      '',
+      null,
       OpCode.getEphemerals,
       (out) => writeGetEphemeralsRequest(out, { prefixPath: prefix }),
       (inp) => texts(readGetEphemeralsResponse(inp).ephemerals),
@@ -301,7 +307,7 @@ export class ZooKeeper {
   }
 
   whoAmI(): Promise<ClientInfo[]> {
-    return this.call('', OpCode.whoAmI, null, (inp) => readWhoAmIResponse(inp).clientInfo ?? [])
+    return this.call(null, OpCode.whoAmI, null, (inp) => readWhoAmIResponse(inp).clientInfo ?? [])
   }
 
   /** The configuration of the ensemble, which no chroot hides. */
@@ -330,7 +336,7 @@ export class ZooKeeper {
       }
       writeMultiHeader(out, { type: -1, done: true, err: -1 })
     }
-    return this.call('', OpCode.multi, write, readAllDone)
+    return this.call(null, OpCode.multi, write, readAllDone)
   }
 
   private readData(path: string, serverPath: string, watch: Watch): Promise<Node> {
@@ -348,7 +354,7 @@ export class ZooKeeper {
   }
 
   private call<T>(
-    path: string,
+    path: string | null,
     type: number,
     write: ((out: Output) => void) | null,
     read: (inp: Input) => T,

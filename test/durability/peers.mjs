@@ -50,6 +50,7 @@ function pom() {
     'ch.qos.logback:logback-classic',
     'io.dropwizard.metrics:metrics-core',
     'org.xerial.snappy:snappy-java',
+    'org.jline:jline',
   ]
   const dependency = (group, artifact, rest) =>
     `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId>${rest}</dependency>`

@@ -14,7 +14,7 @@ import { runPackage } from './package/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
 import { fetchJavaTools, runTools } from './tools/suite.mjs'
-import { runZkCli } from './zkcli.mjs'
+import { fetchZkCli, runTranscripts } from './zkcli-transcripts/suite.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 
@@ -31,7 +31,7 @@ export const suites = [
     config: { snapCount: 2000 }, // so that its restarts meet snapshots, not one long log
     timeoutMs: 600_000,
   },
-  { name: 'zkcli', fetch: fetchJavaClient, run: runZkCli },
+  { name: 'zkcli-transcripts', fetch: fetchZkCli, runAlone: runTranscripts },
   { name: 'c', fetch: fetchCClient, program: cProgram, timeoutMs: 300_000 },
   { name: 'kazoo', fetch: fetchKazoo, program: kazooProgram, timeoutMs: 600_000 },
   { name: 'go', fetch: fetchGoClient, program: goProgram, timeoutMs: 300_000 },

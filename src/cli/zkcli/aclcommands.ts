@@ -55,10 +55,10 @@ const addAuth: Command = {
   usage: 'scheme auth',
   options: options(),
   wordsMin: 1,
-  run(ctx, call) {
+  async run(ctx, call) {
     const [, scheme, auth] = call.words
-    ctx.zk.addAuth(scheme!, auth === undefined ? null : Buffer.from(auth))
-    return { scheme }
+    await ctx.zk.addAuth(scheme!, auth === undefined ? null : Buffer.from(auth))
+    return { scheme, accepted: ctx.zk.alive }
   },
 }
 

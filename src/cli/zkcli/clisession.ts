@@ -145,9 +145,10 @@ export class CliSession {
   private async closed(): Promise<void> {
     const { zk } = this
     if (zk === null || !zk.alive) return
-    zk.close()
-    await this.eventWithin(CLOSE_TIMEOUT_MS, () => !zk.alive)
-    zk.abandon()
+    // Watchers hear of the end ahead of this.
+    const late = setTimeout(() => zk.abandon(), CLOSE_TIMEOUT_MS)
+    await zk.close()
+    clearTimeout(late)
     this.options.streams.flush()
   }
 

@@ -13,6 +13,13 @@ import { dataText, statJson } from './texts.ts'
 /** Of the table behind java.util.Properties. */
 const PROPERTIES_CAPACITY = 16
 
+/** As Java has them from the C library. */
+const FILE_REASONS: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'No such file or directory'],
+  ['EACCES', 'Permission denied'],
+  ['EISDIR', 'Is a directory'],
+])
+
 const config: Command = {
   name: 'config',
   usage: '[-c] [-w] [-s]',
@@ -99,7 +106,9 @@ function membersOfFile(path: string, read: (path: string) => string): string {
     if (membership.members.length === 0) throw new Error(': no server in it')
     return formatMembership(membership)
   } catch (err) {
-    throw new CommandFailure(`Error processing ${path}${err instanceof Error ? err.message : err}`)
+    const { code, message } = err as NodeJS.ErrnoException
+    const reason = FILE_REASONS.get(code ?? '')
+    throw new CommandFailure(`Error processing ${path}${reason === undefined ? message : `${path} (${reason})`}`)
   }
 }
 
@@ -119,8 +128,8 @@ const close: Command = {
   name: 'close',
   usage: '',
   options: null,
-  run(ctx) {
-    ctx.zk.close()
+  async run(ctx) {
+    await ctx.zk.close()
     return {}
   },
 }

@@ -59,14 +59,14 @@ function keeperText(err: KeeperError): string {
     )
   }
   const before = BEFORE_PATH.get(err.code)
-  // An error of a call without a path has none in Java either, and is printed as it prints it.
-  return before === undefined ? err.message : before + (err.path === '' ? 'null' : err.path)
+  // A call without a path has none in Java either, which prints it so.
+  return before === undefined ? err.message : `${before}${err.path}`
 }
 
 /** What `--json` says of a failure. */
 export function failureFields(err: unknown): Record<string, unknown> {
   if (err instanceof KeeperError) {
-    return { error: codeName(err.code), reason: codeText(err.code), ...(err.path === '' ? {} : { path: err.path }) }
+    return { error: codeName(err.code), reason: codeText(err.code), ...(err.path ? { path: err.path } : {}) }
   }
   return { error: err instanceof Cancelled ? 'CANCELLED' : 'COMMAND' }
 }
