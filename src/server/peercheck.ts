@@ -54,5 +54,5 @@ function namesIn(certificate: X509Certificate | undefined): string[] {
 
 /** A stranger chose these words. */
 function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, WORDS_MAX)
+  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?').slice(0, WORDS_MAX)
 }

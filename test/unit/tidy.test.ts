@@ -56,6 +56,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'pipeline.ts',
       'prep.ts',
       'proposer.ts',
+      'quorumauth.ts',
       'quotagate.ts',
       'reads.ts',
       'reconfig.ts',
