@@ -75,6 +75,8 @@ export async function serve(
   onServing: (server: RunningServer) => void,
   until: Promise<void> = new Promise(() => {}),
 ): Promise<number> {
+  // Files are the server's alone: those that a library or a log makes without saying so as well.
+  process.umask(0o077)
   const ended = stopSignal()
   const { logger } = log
   process.once('uncaughtException', (err) => {

@@ -23,6 +23,13 @@ export function openPaths(tree: DataTree): OpenPath[] {
   return open
 }
 
+/** Their paths, for a line of the log. */
+export function openPathsText(tree: DataTree): string {
+  return openPaths(tree)
+    .map(({ path }) => path)
+    .join(' ')
+}
+
 /** What world:anyone may do at a znode; 0 where there is none. */
 function worldPerms(tree: DataTree, path: string): number {
   const bytes = textToBytes(path)

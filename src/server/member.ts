@@ -11,6 +11,7 @@
  */
 
 import type { StateMachine } from '../datatree/apply.ts'
+import { openPathsText } from '../datatree/openacls.ts'
 import { OpCode } from '../jute/codes.ts'
 import { StorageError } from '../jute/errors.ts'
 import { makeZxid, type Zxid } from '../jute/zxid.ts'
@@ -171,6 +172,7 @@ export class Member implements NetworkSink {
         zxid: zxidText(loaded.zxidLast),
         epoch: loaded.currentEpoch,
         znodes: this.state.tree.nodeCount,
+        worldWritable: openPathsText(this.state.tree),
         snapshot: zxidText(loaded.snapshotZxid),
         txnsReplayed: loaded.txnsReplayed,
         ms,

@@ -9,6 +9,7 @@
 import { randomInt } from 'node:crypto'
 import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
+import { openPathsText } from '../datatree/openacls.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { LevelHome } from '../txnlog/levelkv.ts'
@@ -239,6 +240,7 @@ export class StandaloneServer {
       {
         zxid: zxidText(state.zxidLast),
         znodes: state.tree.nodeCount,
+        worldWritable: openPathsText(state.tree),
         sessions: sessions.count,
         snapshot: zxidText(recovered.snapshotZxid),
         txnsReplayed: recovered.txnsReplayed,
