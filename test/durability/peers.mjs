@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { cached } from '../interop/cache.mjs'
 import { fetchKazoo, versions } from '../interop/peers.mjs'
 import { runToEnd } from '../interop/process.mjs'
+import { previousRelease } from '../interop/releases.mjs'
 
 /** Stock flags but for the heap; what a figure about speed is compared with. */
 export const JAVA_STOCK = '-Xmx1000m'
@@ -30,8 +31,12 @@ export async function javaServer(flags = JAVA_QUICK) {
   return `java ${flags} -cp '${home}/conf:${home}/lib/*' ${main}`
 }
 
-/** A server command as given on the command line: the word `java` is the reference server. */
+/**
+ * A server command as given on the command line: `java` is the reference server, `previous` the last release of ours,
+ * which is null where this copy has no history.
+ */
 export async function serverCommand(words, javaFlags) {
+  if (words === 'previous') return (await previousRelease())?.command ?? null
   return words === 'java' ? javaServer(javaFlags) : words
 }
 

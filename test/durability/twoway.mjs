@@ -13,6 +13,7 @@ import {
   untilServing,
   writeConfig,
 } from './process.mjs'
+import { leaveOnlyCheckpoint } from './twoway_checkpoint.mjs'
 import { census, differences, readTree, SUPER_DIGEST, Writers } from './twoway_tree.mjs'
 import { WireClient } from './wire.mjs'
 
@@ -187,6 +188,19 @@ function print(line) {
   process.stdout.write(`${line}\n`)
 }
 
+async function checkpoint(ours, reference) {
+  const name = `${reference.name} on what only a checkpoint holds`
+  const directory = temporaryDirectory('zoowarden-checkpoint', args.keep)
+  try {
+    print(`ok     ${name}: ${await leaveOnlyCheckpoint(directory, ours, reference, args.port)}`)
+    return true
+  } catch (error) {
+    keepDirectory(directory)
+    print(`FAILED ${name}\n    ${error.stack}\n    data and logs are kept in ${directory}`)
+    return false
+  }
+}
+
 async function pass(first, second, compression, how, seed) {
   const name = `${first.name} to ${second.name} and back, ${compression}, first stopped ${how}`
   const startedAt = Date.now()
@@ -214,7 +228,13 @@ async function pass(first, second, compression, how, seed) {
 
 async function main() {
   const ours = { name: 'ours', ours: true, command: await serverCommand(args.server) }
-  const reference = { name: 'reference', ours: false, command: await serverCommand(args.reference) }
+  const isRelease = args.reference === 'previous'
+  const name = isRelease ? 'the last release (V2)' : 'reference'
+  const reference = { name, ours: isRelease, command: await serverCommand(args.reference) }
+  if (reference.command === null) {
+    print('not compared with the last release: this copy has no history')
+    return
+  }
   const orders = [
     [reference, ours],
     [ours, reference],
@@ -230,10 +250,11 @@ async function main() {
   print(`twoway: ${nodes} nodes, ${chosen.length} passes, seed ${args.seed}`)
   let passed = 0
   for (const side of [reference, ours]) if (await control(side)) passed++
+  if (await checkpoint(ours, reference)) passed++
   for (const { first, second, compression, how } of chosen) {
     if (await pass(first, second, compression, how, args.seed)) passed++
   }
-  const failed = chosen.length + 2 - passed
+  const failed = chosen.length + 3 - passed
   print(`${passed} passed, ${failed} failed`)
   process.exit(failed === 0 ? 0 : 1)
 }

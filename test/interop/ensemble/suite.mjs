@@ -6,7 +6,9 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { previousRelease } from '../releases.mjs'
 import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
+import { checkBackups } from './backups.mjs'
 import { Hands } from './hands.mjs'
 import { javaMember, withStory } from './members.mjs'
 import { checkMigration } from './migration.mjs'
@@ -21,7 +23,9 @@ const parts = [
   ['observers', (context) => checkObservers(['ours', 'java', 'java', 'ours', 'java'], context)],
   ['observer masters', (context) => checkObserverMasters(['ours', 'ours', 'java', 'java', 'ours'], context)],
   ['observer masters', (context) => checkObserverMasters(['java', 'java', 'ours', 'java', 'ours'], context)],
-  ['migration', checkMigration],
+  ['migration', (context) => checkMigration('java', context)],
+  ['migration from the last release', (context) => checkMigration('previous', context)],
+  ['backups', (context) => checkBackups(['ours', 'java', 'ours'], context)],
   ['reconfig', (context) => checkReconfig(['java', 'ours', 'java', 'ours'], context)],
   ['reconfig', (context) => checkReconfig(['ours', 'java', 'ours', 'java'], context)],
 ]
@@ -32,7 +36,12 @@ class PartFailed extends Error {}
 export async function runEnsembles(lib, options, report) {
   const directory = makeTempDir('ensemble')
   const java = await javaMember()
-  const commands = { java, ours: options.server === 'java' ? java : withStory(options.server) }
+  const previous = await previousRelease()
+  const commands = {
+    java,
+    ours: options.server === 'java' ? java : withStory(options.server),
+    previous: previous === null ? null : withStory(previous.command),
+  }
   const wanted = process.env.ZW_ENSEMBLE_PART ?? ''
   let hands = null
   let count = 0
