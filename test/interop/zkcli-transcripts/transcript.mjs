@@ -11,8 +11,8 @@ const loggers = [
 /** Printed by two calls, between which another thread may print. */
 const eventHead = /\nWATCHER::\n/g
 const eventBody = /\nWatchedEvent (.*)\n/g
-/** An event of goodbye races with the end of the process. */
-const goodbye = /state:Closed/
+/** Events of goodbye race with the end of the process, and with the other end of the connection. */
+const goodbye = /state:(Closed|Disconnected)/
 
 const zxid = /(?<=[cmp]Zxid = 0x)[0-9a-f]+$/gm
 const eventZxid = /(?<= zxid: )\d+$/
