@@ -50,7 +50,7 @@ export async function zkCliCommand(words: readonly string[], env: NodeJS.Process
 
 async function openSession(launch: Launch, env: NodeJS.ProcessEnv, streams: GatheredStreams): Promise<CliSession> {
   const timeoutMs = intOf(launch.timeout)
-  const settings = await readClientSettings(launch.clientConfiguration, env)
+  const settings = await readClientSettings(launch.clientConfiguration, env, (text) => streams.err(`${text}\n`))
   let dates: JavaDates | null = null
   const session = new CliSession({
     streams,

@@ -62,7 +62,8 @@ export function readSasl(s: Settings, readFile: (path: string) => string | null,
   }
 }
 
-function readJaas(s: Settings, readFile: (path: string) => string | null): JaasFile | null {
+/** The file that is named, or null when none is. */
+export function readJaas(s: Settings, readFile: (path: string) => string | null): JaasFile | null {
   const setting = s.find(FILE_KEY)
   if (setting === null) return null
   const path = pathOf(setting)
