@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { runToEnd } from '../process.mjs'
 
 const PASSWORD = 'between-members'
-const HERE = 'IP:127.0.0.1,DNS:localhost'
+const HERE = ['DNS:localhost', ...[1, 2, 3, 4, 5].map((sid) => `IP:127.0.0.${sid}`)].join(',')
 
 /** Makes all of it in `directory`. */
 export async function makeKeys(directory) {
@@ -76,5 +76,6 @@ export const SASL = {
   'quorum.auth.enableSasl': true,
   'quorum.auth.learnerRequireSasl': true,
   'quorum.auth.serverRequireSasl': true,
+  quorumCnxnTimeoutMs: 1500, // for a hello and what comes behind it, in place of syncLimit
   'fips-mode': false, // with it, Java does not speak DIGEST-MD5
 }

@@ -30,13 +30,13 @@ export function followerInfo() {
 }
 
 /** Sends `bytes` as soon as it can; answers with what came back by the end, which must come. */
-export function knock(port, bytes, tls = null) {
+export function knock(host, port, bytes, tls = null) {
   return new Promise((resolve, reject) => {
-    const socket = tls === null ? connect({ host: '127.0.0.1', port }) : connectTls({ host: '127.0.0.1', port, ...tls })
+    const socket = tls === null ? connect({ host, port }) : connectTls({ host, port, ...tls })
     const got = []
     const timer = setTimeout(() => {
       socket.destroy()
-      reject(new Error(`port ${port} keeps the connection open; it has sent ${Buffer.concat(got).toString('hex')}`))
+      reject(new Error(`${host}:${port} keeps the connection open; it has sent ${Buffer.concat(got).toString('hex')}`))
     }, WAIT_MS)
     socket.on(tls === null ? 'connect' : 'secureConnect', () => socket.write(bytes))
     socket.on('data', (chunk) => got.push(chunk))

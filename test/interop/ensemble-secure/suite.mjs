@@ -7,15 +7,16 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { sleep } from '../../durability/process.mjs'
-import { Ensemble, javaMember, LOOPBACK, until, withStory } from '../ensemble/members.mjs'
+import { Ensemble, javaMember, until, withStory } from '../ensemble/members.mjs'
 import { expectEqual } from '../ensemble/trees.mjs'
+import { choosePort } from '../server.mjs'
 import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
 import { makeKeys, SASL, writeJaas } from './keys.mjs'
 import { followerInfo, hello, knock, tlsWith } from './strangers.mjs'
 
 const PORTS = [21200, 21299]
 /** How long a member that is kept out is watched. */
-const OUTSIDE_MS = 4000
+const OUTSIDE_MS = 2500
 const TLS = { sslQuorum: true }
 
 const parts = [
@@ -23,8 +24,10 @@ const parts = [
   ['tls', (context) => checkTls(['java', 'ours', 'java'], context)],
   ['sasl', (context) => checkSasl(['ours', 'java', 'ours'], context)],
   ['sasl', (context) => checkSasl(['java', 'ours', 'java'], context)],
-  ['both', (context) => checkBoth(['ours', 'java', 'ours'], context)],
-  ['rolling', (context) => checkRolling(['ours', 'java', 'ours'], context)],
+  ['both', (context) => checkBoth(['ours', 'java', 'ours', 'java', 'ours'], context)],
+  ['both', (context) => checkBoth(['java', 'ours', 'java', 'ours', 'java'], context)],
+  ['rolling', (context) => checkRolling('TLS', TO_TLS, ['ours', 'java', 'ours'], context)],
+  ['rolling', (context) => checkRolling('SASL', TO_SASL, ['java', 'ours', 'java'], context)],
 ]
 
 class PartFailed extends Error {}
@@ -73,7 +76,7 @@ export async function runSecureEnsembles(_lib, options, report) {
   }
 }
 
-/** Three members with these settings; `run` gets them, none of them started. */
+/** Members of these kinds, those from the fourth on observers; `run` gets them, none of them started. */
 async function withEnsemble(kinds, settingsOf, context, run) {
   const directory = context.makeDirectory()
   const jaasOf = (sid) => join(directory, `jaas-${sid}.conf`)
@@ -82,9 +85,12 @@ async function withEnsemble(kinds, settingsOf, context, run) {
     const property = `-Djava.security.auth.login.config=${jaasOf(sid)}`
     return `env JVMFLAGS=${property} JAVA_TOOL_OPTIONS=${property} ${command}`
   }
-  const ensemble = new Ensemble(directory, context.commands, { network: { ...LOOPBACK, wrap }, ports: PORTS })
+  // Each has an address of its own, because a port for observers is the same for all.
+  const hostOf = (sid) => `127.0.0.${sid}`
+  const endpoint = (member) => `${hostOf(member.sid)}:${member.quorumPort}:${member.electionPort}`
+  const ensemble = new Ensemble(directory, context.commands, { network: { hostOf, endpoint, wrap }, ports: PORTS })
   for (const [i, kind] of kinds.entries()) {
-    const member = await ensemble.add(i + 1, kind, 'participant')
+    const member = await ensemble.add(i + 1, kind, i < 3 ? 'participant' : 'observer')
     member.settings = settingsOf(member)
     writeJaas(jaasOf(i + 1))
   }
@@ -161,51 +167,65 @@ async function checkSasl(kinds, context) {
 async function checkBoth(kinds, context) {
   const title = `TLS and SASL, ${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
   const check = (name, body) => context.check(`${title}: ${name}`, body)
-  const settings = ({ kind }) => ({ ...TLS, ...SASL, ...context.keys.tls(kind) })
+  const observerMasterPort = await choosePort(...PORTS)
+  const settings = ({ kind }) => ({ ...TLS, ...SASL, ...context.keys.tls(kind), observerMasterPort })
   await withEnsemble(kinds, settings, context, async (ensemble) => {
-    await check('three members form an ensemble', () => ensemble.startLedBy(3))
+    const observers = ensemble.members.slice(3)
+    await check('three members form an ensemble, and two observers come to its followers', async () => {
+      await ensemble.start([1, 3])
+      await ensemble.start([2])
+      await ensemble.start([4, 5])
+      for (const observer of observers) {
+        const log = observer.log()
+        if (!/observ/i.test(log)) throw new Error(`${observer.name} observes nobody`)
+      }
+      const counts = await Promise.all(ensemble.members.slice(0, 3).map((member) => member.ask('mntr')))
+      const behind = counts.map((text) => Number(/^zk_synced_observers\t(\d+)/m.exec(text)?.[1] ?? 0))
+      if (behind[0] + behind[1] !== 2) throw new Error(`observers of 1, 2 and 3: ${behind}`)
+    })
     await check('writes at every member are in every tree', () => writeEverywhere(ensemble))
     await check('X1 a stranger with a certificate and no password is kept out', () =>
-      strangersStayOut(ensemble, [tlsWith(context.keys.pem('member'))]),
+      strangersStayOut(ensemble, [tlsWith(context.keys.pem('member'))], observerMasterPort),
     )
   })
 }
 
-/** The steps of ZooKeeper's manual for changing to TLS without an outage. */
-const STEPS = [
+/** The steps of ZooKeeper's manual for a change without an outage. */
+const TO_TLS = [
   ['both are accepted', { portUnification: true }],
   ['TLS is dialed', { portUnification: true, sslQuorum: true }],
   ['nothing but TLS is accepted', { sslQuorum: true }],
 ]
+const TO_SASL = [
+  ['SASL is accepted', { 'quorum.auth.enableSasl': true }],
+  ['members prove themselves', { 'quorum.auth.enableSasl': true, 'quorum.auth.learnerRequireSasl': true }],
+  ['nobody is believed without', SASL],
+]
 
-async function checkRolling(kinds, context) {
-  const title = `from plain to TLS, ${kinds.join(' ')}`
+async function checkRolling(what, steps, kinds, context) {
+  const title = `from plain to ${what}, ${kinds.join(' ')}`
   const check = (name, body) => context.check(`${title}: ${name}`, body)
-  await withEnsemble(
-    kinds,
-    ({ kind }) => context.keys.tls(kind),
-    context,
-    async (ensemble) => {
-      await check('three members form an ensemble in the clear', () => ensemble.start([1, 2, 3]))
-      const writer = new Writer(ensemble)
-      for (const [what, settings] of STEPS) {
-        await check(`one by one, ${what}, and every one comes back into the ensemble under writes`, async () => {
-          for (const member of ensemble.members) {
-            await member.stop()
-            member.settings = { ...settings, ...context.keys.tls(member.kind) }
-            member.rewriteConfig()
-            await ensemble.start([member.sid])
-            await writer.progress()
-          }
-        })
-      }
-      await check('no acknowledged write is lost, and the trees are equal', async () => {
-        await writer.end()
-        await expectEqual(ensemble.members)
+  const basic = ({ kind }) => ({ ...context.keys.tls(kind), 'fips-mode': false })
+  await withEnsemble(kinds, basic, context, async (ensemble) => {
+    await check('three members form an ensemble in the clear', () => ensemble.start([1, 2, 3]))
+    const writer = new Writer(ensemble)
+    for (const [step, settings] of steps) {
+      await check(`one by one, ${step}, and every one comes back into the ensemble under writes`, async () => {
+        for (const member of ensemble.members) {
+          await member.stop()
+          member.settings = { ...basic(member), ...settings }
+          member.rewriteConfig()
+          await ensemble.start([member.sid])
+          await writer.progress()
+        }
       })
-      await check('X1 who speaks in the clear is kept out at last', () => strangersStayOut(ensemble, [null]))
-    },
-  )
+    }
+    await check('no acknowledged write is lost, and the trees are equal', async () => {
+      await writer.end()
+      await expectEqual(ensemble.members)
+    })
+    await check('X1 who speaks in the clear is kept out at last', () => strangersStayOut(ensemble, [null]))
+  })
 }
 
 /** Creates one node after the other, at whichever member answers. */
@@ -267,15 +287,24 @@ async function writeEverywhere(ensemble) {
   await expectEqual(ensemble.members)
 }
 
-/** Nobody answers them, at the election port of any member or at the leader's port for learners. */
-async function strangersStayOut(ensemble, ways) {
+/** Nobody answers them: at any election port, at the leader's port for learners, at followers' ports for observers. */
+async function strangersStayOut(ensemble, ways, observerMasterPort = 0) {
   const leader = await ensemble.leader()
   for (const tls of ways) {
-    const doors = ensemble.members.map((member) => [`election port of ${member.name}`, member.electionPort, hello()])
-    doors.push([`quorum port of ${leader.name}`, leader.quorumPort, followerInfo()])
+    const doors = ensemble.members.map((member) => [
+      `election port of ${member.name}`,
+      member,
+      member.electionPort,
+      hello(),
+    ])
+    doors.push([`quorum port of ${leader.name}`, leader, leader.quorumPort, followerInfo()])
+    for (const member of observerMasterPort === 0 ? [] : ensemble.members.slice(0, 3)) {
+      if (member !== leader)
+        doors.push([`port for observers of ${member.name}`, member, observerMasterPort, followerInfo()])
+    }
     await Promise.all(
-      doors.map(async ([door, port, bytes]) => {
-        const got = await knock(port, bytes, tls)
+      doors.map(async ([door, { host }, port, bytes]) => {
+        const got = await knock(host, port, bytes, tls)
         if (got.length > 0) throw new Error(`the ${door} has answered a stranger: ${got.toString('hex')}`)
       }),
     )
