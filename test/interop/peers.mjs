@@ -14,6 +14,7 @@ export const versions = {
   zookeeper: '3.9.5',
   curator: '5.9.0',
   kazoo: '2.11.0',
+  pureSasl: '0.6.2',
   // Upstream version only: Debian rebuilds a package (-11+deb12u1, u2, ...) and drops the build before it.
   libzookeeper: '3.8.0',
   goZookeeper: {
@@ -99,6 +100,16 @@ export async function fetchKazoo() {
   return cached('kazoo', versions.kazoo, args.join(' '), async (tmp) => {
     await runToEnd('python3', [...args, '--target', tmp])
     if (!readdirSync(tmp).includes('kazoo')) throw new Error('pip did not bring kazoo')
+  })
+}
+
+/** The same with what it needs to log in by SASL. */
+export async function fetchKazooSasl() {
+  const packages = [`kazoo==${versions.kazoo}`, `pure-sasl==${versions.pureSasl}`]
+  const args = ['-m', 'pip', 'install', '-q', '--no-deps', ...packages]
+  return cached('kazoo-sasl', versions.kazoo, args.join(' '), async (tmp) => {
+    await runToEnd('python3', [...args, '--target', tmp])
+    if (!readdirSync(tmp).includes('puresasl')) throw new Error('pip did not bring pure-sasl')
   })
 }
 

@@ -13,6 +13,7 @@ import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
 import { runPackage } from './package/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
+import { runSasl } from './sasl/suite.mjs'
 import { fetchJavaTools, runTools } from './tools/suite.mjs'
 import { fetchZkCli, runTranscripts } from './zkcli-transcripts/suite.mjs'
 
@@ -40,6 +41,7 @@ export const suites = [
   { name: 'ensemble', fetch: fetchJavaClient, runAlone: runEnsembles },
   { name: 'ensemble-secure', fetch: fetchJavaClient, runAlone: runSecureEnsembles },
   { name: 'package', fetch: fetchJavaClient, runAlone: runPackage },
+  { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
 

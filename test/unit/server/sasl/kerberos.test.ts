@@ -2,13 +2,17 @@
  * Kerberos logins: the cryptography against the vectors of RFC 3961, 3962 and 8009, and whole exchanges recorded from
  * MIT Kerberos 1.20.1 (a real KDC, its client library, one service for each encryption type).
  */
-import { readFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
 import { GssapiServer } from '../../../../src/server/sasl/gssapi.ts'
+import { parseJaas } from '../../../../src/server/sasl/jaas.ts'
 import { decryptCts, derive, encryptCts, nfold } from '../../../../src/server/sasl/kerberos/etypes.ts'
+import { kerberosServerLogin } from '../../../../src/server/sasl/kerberos/kerberoslogin.ts'
 import { parseKeytab } from '../../../../src/server/sasl/kerberos/keytab.ts'
 import { ReplayCache } from '../../../../src/server/sasl/kerberos/replay.ts'
-import { SaslError } from '../../../../src/server/sasl/mechanism.ts'
+import { SaslError, type SaslServerLogin } from '../../../../src/server/sasl/mechanism.ts'
 
 interface Exchange {
   etype: number
@@ -137,6 +141,51 @@ describe('a keytab', () => {
         expect(err).toBeInstanceOf(SaslError)
       }
     }
+  })
+})
+
+describe('the Kerberos login of a section', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'zoowarden-keytab-'))
+  const keytab = join(directory, 'zk.keytab')
+  afterAll(() => rmSync(directory, { recursive: true }))
+
+  function login(options: string, defaultRealm = ''): SaslServerLogin {
+    const text = `S { com.sun.security.auth.module.Krb5LoginModule required ${options}; };`
+    const modules = parseJaas(text, 'jaas.conf', () => null).get('S')!
+    return kerberosServerLogin(modules, defaultRealm, (id) => id)
+  }
+
+  const withKeytab = `useKeyTab=true keyTab="${keytab}"`
+
+  it('takes up a keytab that was replaced', () => {
+    const right = bytes(fixture.keytab)
+    const wrong = right.slice()
+    // The key is the last 16 bytes of an entry, in front of the long version.
+    wrong[2 + 4 + new DataView(right.buffer).getInt32(2) - 5]! ^= 1
+    writeFileSync(keytab, wrong)
+    const server = login(`${withKeytab} principal="zookeeper/e17.test"`, 'ZW.TEST')
+    expect(() => server.newServer().step(bytes(ONE.first))).toThrow('another key')
+    writeFileSync(`${keytab}.new`, right)
+    renameSync(`${keytab}.new`, keytab)
+    // Believed now, but for its age.
+    expect(() => server.newServer().step(bytes(ONE.first))).toThrow(/clock|time/)
+    unlinkSync(keytab)
+    expect(() => server.newServer().step(bytes(ONE.first))).toThrow(/clock|time/)
+  })
+
+  it('is refused without a keytab, a key, a principal or a realm', () => {
+    writeFileSync(keytab, bytes(fixture.keytab))
+    const principal = 'principal="zookeeper/e17.test@ZW.TEST"'
+    expect(login(`${withKeytab} ${principal}`).mechanism).toBe('GSSAPI')
+    expect(() => login(principal)).toThrow('jaas.conf:1: Krb5LoginModule needs useKeyTab=true and keyTab="FILE"')
+    expect(() => login(`keyTab="${keytab}" ${principal}`)).toThrow('useKeyTab=true')
+    expect(() => login(withKeytab)).toThrow('principal=')
+    expect(() => login(`${withKeytab} principal="a/b/c@D"`)).toThrow('principal=')
+    expect(() => login(`${withKeytab} principal="zookeeper/e17.test"`)).toThrow('no realm')
+    expect(() => login(`${withKeytab} principal="zookeeper/other@ZW.TEST"`)).toThrow('no AES key of zookeeper/other')
+    expect(() => login(`useKeyTab=true keyTab="${keytab}.none" ${principal}`)).toThrow('ENOENT')
+    writeFileSync(keytab, 'no keytab')
+    expect(() => login(`${withKeytab} ${principal}`)).toThrow('not a keytab file')
   })
 })
 
