@@ -7,6 +7,7 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { checkServerIdentity, type TLSSocket } from 'node:tls'
+import { peerCertificate } from './tls/peercertificate.ts'
 
 /** Names of one certificate that are looked up. */
 const NAMES_MAX = 8
@@ -32,7 +33,7 @@ export async function isForMember(
   addressesOf: AddressesOf,
 ): Promise<boolean> {
   if (isFor(socket, [address, ...hosts])) return true
-  for (const name of namesIn(socket.getPeerX509Certificate())) {
+  for (const name of namesIn(peerCertificate(socket))) {
     if ((await addressesOf(name)).includes(address)) return true
   }
   return false

@@ -31,6 +31,7 @@ import {
 import type { SaslClientLogin, SaslServerLogin } from './sasl/mechanism.ts'
 import { SocketReader } from './socketreader.ts'
 import type { SecureDone, TlsEndpoint } from './tls/endpoint.ts'
+import { peerCertificate } from './tls/peercertificate.ts'
 
 export interface TlsBetweenMembers {
   /** Checks chains, not hosts: these are checked here, where members are known. */
@@ -84,7 +85,7 @@ export class QuorumTransport implements Transport {
     const secure = this.tls === null ? null : await this.receiveTls(raw, reader, this.tls)
     if (secure !== null) reader = new SocketReader(secure)
     const socket = secure ?? raw
-    const peer = secure === null ? [] : [wordsOf(secure.getPeerX509Certificate())]
+    const peer = secure === null ? [] : [wordsOf(peerCertificate(secure))]
     let hello: Uint8Array = NO_BYTES
     if (this.sasl !== null) {
       if (kind === 'election') hello = await takeHello(reader)
@@ -104,7 +105,7 @@ export class QuorumTransport implements Transport {
     }
     raw.unshift(reader.release())
     const secure = await secured((done) => tls.endpoint.accept(raw, done))
-    const certificate = secure.getPeerX509Certificate()
+    const certificate = peerCertificate(secure)
     if (tls.checksDialing && certificate !== undefined) {
       const address = plainAddress(raw.remoteAddress ?? secure.remoteAddress ?? '')
       const known = await isForMember(secure, address, this.hosts(), (name) => this.addressesOf(name))
@@ -120,7 +121,7 @@ export class QuorumTransport implements Transport {
     const { tls } = this
     const secure = tls?.dials === true ? await reachTls(raw, host, tls) : null
     const socket = secure ?? raw
-    const peer = secure === null ? null : wordsOf(secure.getPeerX509Certificate())
+    const peer = secure === null ? null : wordsOf(peerCertificate(secure))
     const login = this.sasl?.client ?? null
     if (login === null) return { socket, head: NO_BYTES, peer, afterHello: null }
     if (kind !== 'election') return { socket, head: await prove(socket, login(host)), peer, afterHello: null }
@@ -146,7 +147,7 @@ async function reachTls(raw: Socket, host: string, tls: TlsBetweenMembers): Prom
   const hosts = [...new Set([host, plainAddress(raw.remoteAddress ?? '')])]
   const secure = await secured((done) => tls.endpoint.connect(raw, hosts, done))
   if (tls.checksDialed && !isFor(secure, hosts)) {
-    const words = wordsOf(secure.getPeerX509Certificate())
+    const words = wordsOf(peerCertificate(secure))
     throw refused(
       secure,
       `its certificate (${words}) is not for ${hosts.join(' or ')} (ssl.quorum.hostnameVerification)`,

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AuthId } from '../auth.ts'
 import { openTlsEndpoint, type TlsEndpoint, type TlsLog } from './endpoint.ts'
+import { peerCertificate } from './peercertificate.ts'
 import type { ClientTlsConfig } from './tlsconfig.ts'
 import { certificateId } from './x509id.ts'
 
@@ -54,7 +55,7 @@ export class ClientTls {
 
   /** None for a client without a certificate. */
   private idsOf(secure: TLSSocket): AuthId[] {
-    const certificate = this.config.tls.clientAuth === 'none' ? undefined : secure.getPeerX509Certificate()
+    const certificate = this.config.tls.clientAuth === 'none' ? undefined : peerCertificate(secure)
     if (certificate === undefined) return []
     const id = certificateId(certificate, this.config.clientCertId)
     const own = { scheme: 'x509', id }

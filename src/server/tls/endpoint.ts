@@ -8,6 +8,7 @@
  * its address is left out on purpose).
  */
 
+import { constants } from 'node:crypto'
 import { isIP, type Socket } from 'node:net'
 import {
   checkServerIdentity,
@@ -22,6 +23,8 @@ import { isFor, wordsOf } from '../peercheck.ts'
 import { ConfigError } from '../settings.ts'
 import { FileWatch } from './filewatch.ts'
 import { endOf, filesOf, isValidAt, type Material, readMaterial } from './material.ts'
+import { peerCertificate, peerChain } from './peercertificate.ts'
+import { Revocation } from './revocation.ts'
 import type { TlsConfig } from './tlsconfig.ts'
 
 export interface TlsLog {
@@ -76,6 +79,7 @@ class Endpoint implements TlsEndpoint {
   /** Never listens: it is handed its sockets. */
   private readonly server: Server
   private readonly accepting: Map<string, Accepting>
+  private readonly revocation: Revocation | null
   private readonly watch: FileWatch | null
   private material: Material
   private context: SecureContext
@@ -86,6 +90,7 @@ class Endpoint implements TlsEndpoint {
     this.log = log
     this.material = material
     this.accepting = new Map()
+    this.revocation = config.crl ? new Revocation() : null
     this.warnedOf = ''
     this.context = makeContext(config, 'client', material)
     // Refusing is done by `judge`, which can say why.
@@ -120,15 +125,15 @@ class Endpoint implements TlsEndpoint {
       return
     }
     const refusal = this.judgeClient(socket)
-    if (refusal === null) accepting.settle(null, socket)
-    else accepting.settle(new Error(refusal), socket)
+    if (refusal !== null) accepting.settle(new Error(refusal), socket)
+    else this.checkRevocation(socket, (err) => accepting.settle(err, socket))
   }
 
   /** Why this client may not come in, or null. */
   private judgeClient(socket: TLSSocket): string | null {
     const { clientAuth, clientHostnameVerification } = this.config
     if (clientAuth === 'none') return null
-    const certificate = socket.getPeerX509Certificate()
+    const certificate = peerCertificate(socket)
     if (certificate === undefined) return clientAuth === 'need' ? 'the client has no certificate' : null
     if (!socket.authorized) return refusalOf('client', socket)
     if (!clientHostnameVerification) return null
@@ -163,7 +168,11 @@ class Endpoint implements TlsEndpoint {
       secure.off('error', settle)
       done(null, secure)
     }
-    const onSecure = (): void => settle(this.judgeServer(secure, hosts))
+    const onSecure = (): void => {
+      const err = this.judgeServer(secure, hosts)
+      if (err !== null) settle(err)
+      else this.checkRevocation(secure, settle)
+    }
     const onClose = (): void => settle(new Error('closed during the handshake'))
     const timer = setTimeout(() => settle(new Error('the TLS handshake takes too long')), HANDSHAKE_MS)
     secure.on('secureConnect', onSecure)
@@ -171,10 +180,29 @@ class Endpoint implements TlsEndpoint {
     secure.on('error', settle) // stays on behind a failure, when more errors may come
   }
 
+  /** Nothing is looked up where nobody has asked for a certificate, or there is none. */
+  private checkRevocation(socket: TLSSocket, done: (err: Error | null) => void): void {
+    const chain = this.revocation === null ? [] : peerChain(socket)
+    if (this.revocation === null || chain.length === 0) {
+      done(null)
+      return
+    }
+    const onError = (): void => {} // followed by 'close'
+    const { trusted, crls } = this.material
+    socket.on('error', onError)
+    this.revocation
+      .check(chain, trusted, crls, Date.now())
+      .catch((err: unknown) => reasonOf(err))
+      .then((refusal) => {
+        socket.off('error', onError)
+        done(refusal === null ? null : new Error(refusal))
+      })
+  }
+
   private judgeServer(socket: TLSSocket, hosts: readonly string[]): Error | null {
     if (!socket.authorized) return new Error(refusalOf('server', socket))
     if (!this.config.hostnameVerification || isFor(socket, hosts)) return null
-    const shown = wordsOf(socket.getPeerX509Certificate())
+    const shown = wordsOf(peerCertificate(socket))
     return new Error(`the certificate of the server (${shown}) is not for ${hosts.join(' or ')}`)
   }
 
@@ -276,7 +304,7 @@ class Accepting {
 }
 
 function refusalOf(peer: Side, socket: TLSSocket): string {
-  const shown = wordsOf(socket.getPeerX509Certificate())
+  const shown = wordsOf(peerCertificate(socket))
   return `the certificate of the ${peer} is refused: ${reasonOf(socket.authorizationError)} (${shown})`
 }
 
@@ -302,6 +330,8 @@ function makeContext(config: TlsConfig, side: Side, { keys, trusted }: Material)
       minVersion: config.minVersion,
       maxVersion: config.maxVersion,
       honorCipherOrder: true,
+      // Who resumes a session does not show a whole chain again, and is not to get past the lists by that.
+      ...(config.crl ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
       sessionIdContext: config.prefix,
     })
   } catch (err) {

@@ -8,6 +8,7 @@
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { ConfigError } from '../settings.ts'
+import { type Crl, readCrls } from './crl.ts'
 import { type KeyEntry, readStore, type StoreContents } from './store.ts'
 import { StoreError } from './storeerror.ts'
 import type { StoreConfig, TlsConfig } from './tlsconfig.ts'
@@ -17,6 +18,8 @@ export interface Material {
   readonly keys: readonly KeyEntry[]
   /** Null without a trust store. */
   readonly trusted: readonly X509Certificate[] | null
+  /** Lists of revoked certificates from files. */
+  readonly crls: readonly Crl[]
 }
 
 export function readMaterial(config: TlsConfig, nowMs: number): Material {
@@ -31,7 +34,7 @@ export function readMaterial(config: TlsConfig, nowMs: number): Material {
     trusted = read(trustStore).trusted
     if (trusted.length === 0) throw problem(trustStore, 'has no certificate that is there to be trusted')
   }
-  return { keys, trusted }
+  return { keys, trusted, crls: config.crl ? config.crlFiles.flatMap((file) => readCrlFile(config, file)) : [] }
 }
 
 /** All files whose change is a reason to read again. */
@@ -67,9 +70,19 @@ function oneOfAKind(entries: readonly KeyEntry[], nowMs: number): KeyEntry[] {
   return [...chosen.values()]
 }
 
+function readCrlFile({ prefix }: TlsConfig, file: string): Crl[] {
+  const where = `${prefix}.crl.location`
+  try {
+    return readCrls(readNamed(where, file))
+  } catch (err) {
+    if (err instanceof StoreError) throw new ConfigError(`${where}: ${file} ${err.message}`)
+    throw err
+  }
+}
+
 function read(store: StoreConfig): StoreContents {
   try {
-    return readStore(readNamed(store, store.location), passwordOf(store))
+    return readStore(readNamed(store.where, store.location), passwordOf(store))
   } catch (err) {
     if (err instanceof StoreError) throw problem(store, err.message)
     throw err
@@ -79,17 +92,17 @@ function read(store: StoreConfig): StoreContents {
 /** Empty is the same as none, as in Java. */
 function passwordOf(store: StoreConfig): string | null {
   if (store.passwordPath === null) return store.password?.reveal() || null
-  const text = readNamed(store, store.passwordPath).toString('utf8')
+  const text = readNamed(store.where, store.passwordPath).toString('utf8')
   return (text.endsWith('\n') ? text.slice(0, -1) : text) || null
 }
 
-function readNamed(store: StoreConfig, file: string): Buffer {
+function readNamed(where: string, file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (err) {
     const code = err instanceof Error && 'code' in err ? err.code : null
     const reason = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'permission denied' : String(code)
-    throw new ConfigError(`${store.where}: ${file}: ${reason}`)
+    throw new ConfigError(`${where}: ${file}: ${reason}`)
   }
 }
 

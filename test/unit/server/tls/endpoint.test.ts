@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ConfigError, Settings } from '../../../../src/server/settings.ts'
 import { openTlsEndpoint, type TlsEndpoint, type TlsEndpointOptions } from '../../../../src/server/tls/endpoint.ts'
+import { peerCertificate } from '../../../../src/server/tls/peercertificate.ts'
 import { readTls } from '../../../../src/server/tls/tlsconfig.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url))
@@ -95,7 +96,7 @@ describe('two ends of TLS', () => {
     const ends = await meet(open(client), open(server))
     await talk(ends)
     expect((ends.ours as TLSSocket).getProtocol()).toBe('TLSv1.3')
-    expect((ends.theirs as TLSSocket).getPeerX509Certificate()!.subject).toContain('CN=client')
+    expect(peerCertificate(ends.theirs as TLSSocket)!.subject).toContain('CN=client')
   })
 
   it('begin with bytes that were read and put back', async () => {
@@ -181,6 +182,45 @@ describe('two ends of TLS', () => {
   })
 })
 
+describe('certificates that were revoked', () => {
+  const lists = (...names: string[]): Record<string, string> => ({
+    ...server,
+    crl: 'true',
+    'crl.location': names.map(fixture).join(),
+  })
+
+  it('are refused by a list from a file; others come in', async () => {
+    const endpoint = open(lists('ca.crl', 'mid-client-revoked.crl'))
+    const { theirs } = await meet(open(client), endpoint)
+    expect(String(theirs)).toContain('CN=client is revoked')
+    await talk(await meet(open(server), endpoint))
+  })
+
+  it('are told apart by the list that is in force', async () => {
+    await talk(await meet(open(client), open(lists('ca.crl', 'mid.crl'))))
+  })
+
+  it('are found out by the side that dials, too', async () => {
+    const { ours } = await meet(
+      open({ ...lists('ca.crl', 'mid-both-revoked.crl'), hostnameVerification: 'false' }),
+      open({ ...server, 'keyStore.location': fixture('crl-client.pem') }),
+    )
+    expect(String(ours)).toContain('CN=crl client is revoked')
+  })
+
+  it('could be anyone when there is no list, so nobody comes in', async () => {
+    for (const names of [['mid.crl'], ['ca.crl']]) {
+      const { theirs } = await meet(open(client), open(lists(...names)))
+      expect(String(theirs)).toContain('there is no list in force')
+    }
+  })
+
+  it('need no list of the authority that is trusted itself', async () => {
+    const endpoint = open({ ...lists('mid.crl'), 'trustStore.location': fixture('mid.pem') })
+    await talk(await meet(open(client), endpoint))
+  })
+})
+
 describe('files that change', () => {
   function folder(): string {
     const dir = mkdtempSync(join(tmpdir(), 'tls-'))
@@ -191,7 +231,7 @@ describe('files that change', () => {
   const subjectSeen = async (to: TlsEndpoint): Promise<string> => {
     const { ours } = await meet(open({ ...client, hostnameVerification: 'false' }), to)
     if (ours instanceof Error) throw ours
-    return ours.getPeerX509Certificate()!.subject
+    return peerCertificate(ours)!.subject
   }
 
   it('count for new connections, and leave the others alone', async () => {
