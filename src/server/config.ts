@@ -9,6 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { type Compat, readCompat } from './compat.ts'
+import { type AdminConfig, type MetricsProviderConfig, readAdmin, readMetricsProvider } from './configadmin.ts'
 import { type AuditConfig, readAudit } from './configaudit.ts'
 import { type QuorumConfig, type ReadFile, readQuorum } from './configquorum.ts'
 import { readSecurity, type SecurityConfig } from './configsecurity.ts'
@@ -41,12 +42,6 @@ export interface ConnectionThrottle {
   readonly globalWeight: number
   readonly renewWeight: number
   readonly localWeight: number
-}
-
-export interface MetricsProviderConfig {
-  readonly kind: 'default' | 'prometheus' | 'null'
-  readonly httpHost: string
-  readonly httpPort: number
 }
 
 export interface Config extends SecurityConfig {
@@ -129,6 +124,7 @@ export interface Config extends SecurityConfig {
   readonly audit: AuditConfig | null
   /** As written: comma separated words, `*` for all; null when not set. fourletter.ts makes a set of it. */
   readonly fourLetterWhitelist: string | null
+  readonly admin: AdminConfig
   readonly metricsProvider: MetricsProviderConfig
 
   /** From dataDir/myid; null when there is no such file. */
@@ -144,8 +140,6 @@ export interface LoadedConfig {
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
-
-const PROMETHEUS_PROVIDER = 'org.apache.zookeeper.metrics.prometheus.PrometheusMetricsProvider'
 
 /** Reads a configuration file. Relative directories are taken from the current one, as Java does. */
 export function loadConfig(file: string, env: Environment): LoadedConfig {
@@ -209,6 +203,7 @@ export function parseConfig(
     security: readSecurityRules(settings, readFile),
     audit: readAudit(settings),
     fourLetterWhitelist: settings.text('4lw.commands.whitelist'),
+    admin: readAdmin(settings, readFile),
     metricsProvider: readMetricsProvider(settings),
     serverId,
     quorum,
@@ -414,26 +409,6 @@ function readThrottling(s: Settings) {
       renewWeight: s.int('connection_throttle_renew_session_weight', 2),
       localWeight: s.int('connection_throttle_local_session_weight', 1),
     },
-  }
-}
-
-const METRICS_PROVIDERS: Readonly<Record<string, MetricsProviderConfig['kind']>> = {
-  'org.apache.zookeeper.metrics.impl.DefaultMetricsProvider': 'default',
-  'org.apache.zookeeper.metrics.impl.NullMetricsProvider': 'null',
-  [PROMETHEUS_PROVIDER]: 'prometheus',
-}
-
-function readMetricsProvider(s: Settings): MetricsProviderConfig {
-  const setting = s.find('metricsProvider.className')
-  const kind = setting === null ? 'default' : METRICS_PROVIDERS[setting.value]
-  if (kind === undefined) throw s.refuse(setting, `metrics provider class ${setting!.value} was not found`)
-  if (kind === 'prometheus') {
-    s.warn(setting!.where, 'metricsProvider.className has no effect: there is no HTTP endpoint for metrics, ask mntr')
-  }
-  return {
-    kind,
-    httpHost: s.text('metricsProvider.httpHost') ?? '0.0.0.0',
-    httpPort: s.int('metricsProvider.httpPort', 7000, { min: 0, max: 65535 }),
   }
 }
 

@@ -60,7 +60,7 @@ const WATCHES = 'there is one kind of watch table, and it cleans up as connectio
 const NO_JVM = 'there is no JVM here'
 const BATCHING = 'writes are grouped by what arrives during the previous disk sync, without a delay to tune'
 const NO_CANONICAL = 'names of hosts are taken as they are written'
-const NO_ADMIN = 'there is no admin HTTP server'
+const ONE_HTTP = 'the admin server speaks HTTP/1.1'
 const NO_STATS = 'requests are not sampled by path'
 const NO_STALL = 'a request that waits goes on as soon as there is room, without a pause to tune'
 const NO_TUNING = 'there is nothing of that kind to tune here'
@@ -163,10 +163,17 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
   ['property', NETTY, 'netty.advancedFlowControl.enabled'],
   [
     'property',
-    NO_ADMIN,
-    'admin.enableServer admin.serverAddress admin.serverPort admin.idleTimeout admin.commandURL admin.httpVersion ' +
+    null,
+    'admin.enableServer admin.serverAddress admin.serverPort admin.idleTimeout admin.commandURL ' +
       'admin.portUnification admin.forceHttps admin.needClientAuth admin.snapshot.enabled admin.restore.enabled ' +
       'admin.rateLimiterIntervalInMS IPAuthenticationProvider.usexforwardedfor',
+  ],
+  ['property', null, 'admin.token admin.tokenPath admin.allowedHosts admin.trustedProxies admin.restore.maxMb'],
+  ['property', ONE_HTTP, 'admin.httpVersion'],
+  [
+    'file',
+    THREADS,
+    'metricsProvider.numWorkerThreads metricsProvider.maxQueueSize metricsProvider.workerShutdownTimeoutMs',
   ],
   [
     'property',

@@ -12,6 +12,8 @@ import { id64Hex } from '../jute/id64.ts'
 import { type Zxid, zxidHex } from '../jute/zxid.ts'
 import { escapeControls } from './escape.ts'
 import { formatDouble, type Metrics } from './metrics.ts'
+import { gather } from './slices.ts'
+import type { MetricSink } from './summaries.ts'
 
 export interface ConnectionView {
   /** As `/127.0.0.1:53648`. */
@@ -21,6 +23,10 @@ export interface ConnectionView {
   readonly queued: number
   readonly recved: number
   readonly sent: number
+  /** It came in on the port for TLS. */
+  readonly secure?: boolean
+  /** Since 1970, of the connection. */
+  readonly establishedMs?: number
   /** Null before the session exists. */
   readonly session: {
     readonly idHi: number
@@ -59,6 +65,8 @@ export interface ServerView {
   /** standalone, leader, follower, observer or read-only. */
   mode(): string
   metrics(): Metrics
+  /** Every figure as the metrics provider names it; without it, as Java's default one does. */
+  dumpMetrics?(sink: MetricSink): void
   connectionCount(): number
   connections(): Iterable<ConnectionView>
   outstandingRequests(): number
@@ -232,21 +240,6 @@ export function runFourLetter(word: string, extra: Uint8Array, view: ServerView)
   return text
 }
 
-const SLICE_CHARS = 16_384
-
-/** Joins small pieces to slices worth a write. */
-function* gather(pieces: Iterable<string>): Generator<string> {
-  let slice = ''
-  for (const piece of pieces) {
-    slice += piece
-    if (slice.length >= SLICE_CHARS) {
-      yield slice
-      slice = ''
-    }
-  }
-  if (slice !== '') yield slice
-}
-
 function serving(answer: (view: ServerView) => string | Iterable<string>): Answer {
   return (view) => (view.serving() ? answer(view) : idleLines(view))
 }
@@ -383,9 +376,11 @@ function* monitorLines(view: ServerView): Generator<string> {
   yield `zk_version\t${view.version}\nzk_server_state\t${view.mode()}\n`
   for (const [key, value] of view.monitorValues()) yield `zk_${key}\t${value}\n`
   let text = ''
-  view.metrics().dump((name, value, double) => {
+  const sink: MetricSink = (name, value, double) => {
     text += `zk_${name}\t${double ? formatDouble(value) : value}\n`
-  })
+  }
+  if (view.dumpMetrics === undefined) view.metrics().dump(sink)
+  else view.dumpMetrics(sink)
   yield text
 }
 

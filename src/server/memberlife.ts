@@ -98,7 +98,11 @@ export class MemberLife {
       },
       metrics,
     )
-    this.view = memberView(config, this.member, metrics, () => host.nowMs())
+    this.view = memberView(config, this.member, metrics, {
+      nowMs: () => host.nowMs(),
+      wallMs: () => host.wallMs(),
+      remoteOf: (link) => this.links.remoteOf(link),
+    })
   }
 
   /** `lastSeen`: the text of a configuration that was proposed, or null. */

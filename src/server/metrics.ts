@@ -7,7 +7,15 @@
  * are here too: a standalone Java server prints them as well, and dashboards expect them.
  */
 
-import { KeyedSummaries, type MetricSink, NamespaceSummaries, PercentileSummary, Summary } from './summaries.ts'
+import type { Family } from './prometheus.ts'
+import {
+  KeyedSummaries,
+  type MetricSink,
+  type MetricSummary,
+  NamespaceSummaries,
+  PercentileSummary,
+  Summary,
+} from './summaries.ts'
 
 export type Counters = ReturnType<typeof makeCounters>
 export type BasicSummaries = ReturnType<typeof makeBasicSummaries>
@@ -54,6 +62,16 @@ export type GaugeSets = Readonly<Record<(typeof GAUGE_SETS)[number], () => Itera
 
 /** Gauges that only some servers have: a leader, a follower. */
 export type MoreGauges = () => Iterable<readonly [string, number]>
+
+/** Receives every metric, family by family, as Prometheus thinks of them. */
+export interface FamilySink {
+  gauge(name: string, value: number): void
+  counter(name: string, value: number): void
+  gaugeSet(name: string, values: Iterable<readonly [key: string, value: number]>): void
+  counterSet(name: string, values: Iterable<readonly [key: string, value: number]>): void
+  summary(name: string, summary: MetricSummary): void
+  summarySet(name: string, summaries: Iterable<readonly [key: string, summary: MetricSummary]>): void
+}
 
 /** Sizes of the last, smallest and largest reply; -1 while there is none. */
 export class ResponseSizes {
@@ -105,18 +123,28 @@ export class Metrics {
   nonMtlsRemoteConnCount: number
   nonMtlsLocalConnCount: number
 
+  /** What only Prometheus is told, besides. */
+  moreFamilies: () => readonly Family[]
   private gauges: Gauges | null
   private gaugeSets: GaugeSets | null
   private moreGauges: MoreGauges
 
-  /** `random` is uniform in [0, 1): it chooses which samples a reservoir keeps. */
-  constructor(random: () => number) {
+  /** What Java's provider for Prometheus cannot do: set everything that counts back to zero. */
+  private readonly resettable: boolean
+
+  /**
+   * `random` is uniform in [0, 1): it chooses which samples a reservoir keeps. `forPrometheus`: every summary knows its
+   * median, and `srst` leaves all but latency and packets alone.
+   */
+  constructor(random: () => number, forPrometheus = false) {
+    const basic = (): Summary => new Summary(forPrometheus ? random : null)
+    this.resettable = !forPrometheus
     this.counters = makeCounters()
-    this.basic = makeBasicSummaries()
+    this.basic = makeBasicSummaries(basic)
     this.advanced = makeAdvancedSummaries(random)
-    this.readPerNamespace = new NamespaceSummaries()
-    this.writePerNamespace = new NamespaceSummaries()
-    this.learnerHandlerQpSize = new KeyedSummaries(() => new Summary())
+    this.readPerNamespace = new NamespaceSummaries(basic)
+    this.writePerNamespace = new NamespaceSummaries(basic)
+    this.learnerHandlerQpSize = new KeyedSummaries(basic)
     this.learnerHandlerQpTimeMs = new KeyedSummaries(() => new PercentileSummary(random))
     this.ackLatency = new KeyedSummaries(() => new PercentileSummary(random))
     this.quotaExceededErrors = new Map()
@@ -129,6 +157,7 @@ export class Metrics {
     this.authFailedCount = 0
     this.nonMtlsRemoteConnCount = 0
     this.nonMtlsLocalConnCount = 0
+    this.moreFamilies = () => []
     this.gauges = null
     this.gaugeSets = null
     this.moreGauges = () => []
@@ -161,20 +190,49 @@ export class Metrics {
 
   /** `srst`: everything that counts starts at zero again; gauges and the four counts of connections do not. */
   reset(): void {
-    const counters: Record<string, number> = this.counters
-    for (const name of Object.keys(counters)) counters[name] = 0
-    for (const summary of Object.values(this.basic)) summary.reset()
-    for (const summary of Object.values(this.advanced)) summary.reset()
-    this.readPerNamespace.reset()
-    this.writePerNamespace.reset()
-    this.learnerHandlerQpSize.reset()
-    this.learnerHandlerQpTimeMs.reset()
-    this.ackLatency.reset()
-    for (const namespace of this.quotaExceededErrors.keys()) this.quotaExceededErrors.set(namespace, 0)
     this.latencyMs.reset()
     this.responseSizes.reset()
     this.packetsReceived = 0
     this.packetsSent = 0
+    if (!this.resettable) return
+    const counters: Record<string, number> = this.counters
+    for (const name of Object.keys(counters)) counters[name] = 0
+    for (const namespace of this.quotaExceededErrors.keys()) this.quotaExceededErrors.set(namespace, 0)
+    for (const summary of this.summaries()) summary.reset()
+  }
+
+  /** Another while has passed: quantiles forget what was before the last one. */
+  age(): void {
+    for (const summary of this.summaries()) summary.age()
+  }
+
+  private *summaries(): Generator<{ reset(): void; age(): void }> {
+    yield* Object.values(this.basic)
+    yield* Object.values(this.advanced)
+    yield this.readPerNamespace.keyed
+    yield this.writePerNamespace.keyed
+    yield this.learnerHandlerQpSize
+    yield this.learnerHandlerQpTimeMs
+    yield this.ackLatency
+  }
+
+  /** Every metric by its family. */
+  visit(sink: FamilySink): void {
+    if (this.gauges !== null) {
+      for (const name of DOUBLE_GAUGES) sink.gauge(name, this.gauges[name]())
+      for (const name of INTEGER_GAUGES) sink.gauge(name, this.gauges[name]())
+      for (const [name, value] of this.moreGauges()) sink.gauge(name, value)
+    }
+    if (this.gaugeSets !== null) for (const name of GAUGE_SETS) sink.gaugeSet(name, this.gaugeSets[name]())
+    for (const [name, value] of Object.entries(this.counters)) sink.counter(name, value)
+    sink.counterSet('quota_exceeded_error_per_namespace', this.quotaExceededErrors)
+    for (const [name, summary] of Object.entries(this.basic)) sink.summary(name, summary)
+    for (const [name, summary] of Object.entries(this.advanced)) sink.summary(name, summary)
+    sink.summarySet('write_per_namespace', this.writePerNamespace.keyed.entries())
+    sink.summarySet('read_per_namespace', this.readPerNamespace.keyed.entries())
+    sink.summarySet('learner_handler_qp_size', this.learnerHandlerQpSize.entries())
+    sink.summarySet('learner_handler_qp_time_ms', this.learnerHandlerQpTimeMs.entries())
+    sink.summarySet('ack_latency', this.ackLatency.entries())
   }
 
   /** Every metric, expanded as Java's default provider does, in its order of kinds. */
@@ -270,50 +328,50 @@ function makeCounters() {
   }
 }
 
-function makeBasicSummaries() {
+function makeBasicSummaries(make: () => Summary) {
   return {
-    fsynctime: new Summary(),
-    snapshottime: new Summary(),
-    restore_time: new Summary(),
-    dbinittime: new Summary(),
-    follower_sync_time: new Summary(),
-    observer_sync_time: new Summary(),
-    election_time: new Summary(),
-    connection_token_deficit: new Summary(),
-    inflight_snap_count: new Summary(),
-    inflight_diff_count: new Summary(),
-    node_created_watch_count: new Summary(),
-    node_deleted_watch_count: new Summary(),
-    node_changed_watch_count: new Summary(),
-    node_children_watch_count: new Summary(),
-    prep_processor_queue_size: new Summary(),
-    prep_process_time: new Summary(),
-    proposal_process_time: new Summary(),
-    unavailable_time: new Summary(),
-    leader_unavailable_time: new Summary(),
-    requests_in_session_queue: new Summary(),
-    pending_session_queue_size: new Summary(),
-    reads_after_write_in_session_queue: new Summary(),
-    reads_issued_from_session_queue: new Summary(),
-    session_queues_drained: new Summary(),
-    time_waiting_empty_pool_in_commit_processor_read_ms: new Summary(),
-    write_batch_time_in_commit_processor: new Summary(),
-    concurrent_request_processing_in_commit_processor: new Summary(),
-    read_commit_proc_req_queued: new Summary(),
-    write_commit_proc_req_queued: new Summary(),
-    commit_commit_proc_req_queued: new Summary(),
-    read_commit_proc_issued: new Summary(),
-    write_commit_proc_issued: new Summary(),
-    commit_process_time: new Summary(),
-    startup_txns_loaded: new Summary(),
-    startup_txns_load_time: new Summary(),
-    startup_snap_load_time: new Summary(),
-    sync_processor_queue_size: new Summary(),
-    sync_process_time: new Summary(),
-    sync_processor_batch_size: new Summary(),
-    netty_queued_buffer_capacity: new Summary(),
-    learner_request_processor_queue_size: new Summary(),
-    socket_closing_time: new Summary(),
+    fsynctime: make(),
+    snapshottime: make(),
+    restore_time: make(),
+    dbinittime: make(),
+    follower_sync_time: make(),
+    observer_sync_time: make(),
+    election_time: make(),
+    connection_token_deficit: make(),
+    inflight_snap_count: make(),
+    inflight_diff_count: make(),
+    node_created_watch_count: make(),
+    node_deleted_watch_count: make(),
+    node_changed_watch_count: make(),
+    node_children_watch_count: make(),
+    prep_processor_queue_size: make(),
+    prep_process_time: make(),
+    proposal_process_time: make(),
+    unavailable_time: make(),
+    leader_unavailable_time: make(),
+    requests_in_session_queue: make(),
+    pending_session_queue_size: make(),
+    reads_after_write_in_session_queue: make(),
+    reads_issued_from_session_queue: make(),
+    session_queues_drained: make(),
+    time_waiting_empty_pool_in_commit_processor_read_ms: make(),
+    write_batch_time_in_commit_processor: make(),
+    concurrent_request_processing_in_commit_processor: make(),
+    read_commit_proc_req_queued: make(),
+    write_commit_proc_req_queued: make(),
+    commit_commit_proc_req_queued: make(),
+    read_commit_proc_issued: make(),
+    write_commit_proc_issued: make(),
+    commit_process_time: make(),
+    startup_txns_loaded: make(),
+    startup_txns_load_time: make(),
+    startup_snap_load_time: make(),
+    sync_processor_queue_size: make(),
+    sync_process_time: make(),
+    sync_processor_batch_size: make(),
+    netty_queued_buffer_capacity: make(),
+    learner_request_processor_queue_size: make(),
+    socket_closing_time: make(),
   }
 }
 

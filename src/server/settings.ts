@@ -9,6 +9,7 @@
 
 import { isForeignProperty, type KeyKind, knownKey, looksLikeJvmKey, nearestKey } from './configkeys.ts'
 import { type PropertyEntry, PropertySyntaxError, parseProperties } from './properties.ts'
+import { isSecretKey, MASK } from './secrets.ts'
 
 /** A configuration that cannot be used. The message begins with file and line where these are known. */
 export class ConfigError extends Error {
@@ -171,6 +172,17 @@ export class Settings {
     return found
   }
 
+  /** Every system property as Java would have it, sorted: -D, and what the file says besides its own keys. */
+  properties(): [name: string, value: string][] {
+    const found = new Map(this.system)
+    for (const [key, { value }] of this.file) {
+      const kind = knownKey(key)?.kind ?? 'property'
+      if (kind !== 'file') found.set(`zookeeper.${key}`, value)
+    }
+    const masked = (name: string, value: string): string => (isSecretKey(name) ? MASK : value)
+    return [...found].map(([name, value]): [string, string] => [name, masked(name, value)]).sort(byName)
+  }
+
   refuse(setting: Setting | null, message: string): ConfigError {
     return new ConfigError(`${setting?.where ?? this.fileName}: ${message}`)
   }
@@ -247,6 +259,10 @@ export function readEntries(text: string, fileName: string): PropertyEntry[] {
     if (err instanceof PropertySyntaxError) throw new ConfigError(`${fileName}:${err.line}: ${err.message}`)
     throw err
   }
+}
+
+function byName([a]: readonly [string, string], [b]: readonly [string, string]): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function suggestion(key: string): string {

@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { id64Hex, id64ToBigInt } from '../jute/id64.ts'
 import { decodeStoredText } from '../jute/text.ts'
+import type { Zxid } from '../jute/zxid.ts'
+import { snapshotNames } from '../txnlog/names.ts'
 import type { ClientPorts, Clients } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Connection } from './connection.ts'
@@ -26,6 +28,7 @@ import type { GaugeSets, Gauges, Metrics } from './metrics.ts'
 import { opName } from './ops.ts'
 import { isNullPath } from './paths.ts'
 import type { Pipeline } from './pipeline.ts'
+import { dumpSamples } from './prometheus.ts'
 import type { Sessions } from './sessions.ts'
 import { fullVersion, packageVersion } from './version.ts'
 
@@ -58,6 +61,11 @@ export function makeView(parts: ViewParts): ServerView {
     readOnly: () => parts.ensemble?.mode() === 'read-only',
     mode: () => parts.ensemble?.mode() ?? 'standalone',
     metrics: () => metrics,
+    dumpMetrics(sink) {
+      const { kind } = config.metricsProvider
+      if (kind === 'default') metrics.dump(sink)
+      else if (kind === 'prometheus') dumpSamples(metrics, metrics.moreFamilies(), sink)
+    },
     connectionCount: () => parts.clients.count,
     *connections() {
       for (const conn of parts.clients.connections()) yield connectionView(conn, parts.clients)
@@ -136,6 +144,7 @@ function connectionView(conn: Connection, clients: Clients): ConnectionView {
     queued: conn.outstanding,
     recved: stats.received,
     sent: stats.sent,
+    establishedMs: stats.establishedMs,
     session:
       session === null
         ? null
@@ -270,6 +279,17 @@ function connectionBuckets(
     .sort(([a], [b]) => a - b)
     .map(([deadlineMs, lines]) => ({ expiresAtMs: toWall(deadlineMs), count: lines.length, lines }))
   return { connectionCount: clients.count, buckets }
+}
+
+/** The newest snapshot among the files of `folder`. */
+export function newestSnapshot(folder: string): { zxid: Zxid; timestampS: number } | null {
+  try {
+    const newest = snapshotNames(readdirSync(folder))[0]
+    if (newest === undefined) return null
+    return { zxid: newest.zxid, timestampS: Math.floor(statSync(join(folder, newest.name)).mtimeMs / 1000) }
+  } catch {
+    return null // purged under our feet
+  }
 }
 
 function folderBytes(folder: string): number {

@@ -44,6 +44,9 @@ interface Rule {
   later: readonly Quorum[] | null
 }
 
+/** Proposals whose time is remembered; a power of two. */
+const PROPOSED_MAX = 1024
+
 export class Leader implements RoleCore, Master {
   readonly host: RoleHost
   /** epoch << 32; 0 until it is known. */
@@ -76,6 +79,8 @@ export class Leader implements RoleCore, Master {
   private nextPingMs: number
   /** When our own disk was last known not to hold us up. */
   private diskHeardMs: number
+  /** When the last PROPOSED_MAX were proposed, by the low bits of their counters. */
+  private readonly proposedAtMs: Float64Array
 
   constructor(host: RoleHost) {
     this.host = host
@@ -101,6 +106,7 @@ export class Leader implements RoleCore, Master {
     this.mayCommit = true
     this.nextPingMs = Number.POSITIVE_INFINITY
     this.diskHeardMs = 0
+    this.proposedAtMs = new Float64Array(PROPOSED_MAX)
   }
 
   // --- discovery -----------------------------------------------------------------------------------------------------
@@ -281,9 +287,15 @@ export class Leader implements RoleCore, Master {
       this.rules.push({ from: zxid, quorums: this.quorums(), later: null })
     }
     this.zxidProposed = zxid
+    this.proposedAtMs[zxid % PROPOSED_MAX] = this.nowMs()
     // Links first: the network is busy while our own disk is.
     this.handlers.broadcast(false, Packet.proposal, zxid, bytes)
     this.host.append({ zxid, bytes })
+  }
+
+  proposedMs(zxid: Zxid): number {
+    const known = zxid > this.epochStart && zxid > this.zxidProposed - PROPOSED_MAX
+    return known ? this.proposedAtMs[zxid % PROPOSED_MAX]! : 0
   }
 
   onDurable(): void {

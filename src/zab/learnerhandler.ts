@@ -33,7 +33,7 @@ import {
 } from './packets.ts'
 import { PACKET_BYTES_MAX, type RoleHost } from './role.ts'
 import { HistoryWalk, planSync } from './sync.ts'
-import type { ForwardedRequest, LinkId, Proposal, Sid } from './types.ts'
+import type { ForwardedRequest, LearnerCounts, LinkId, Proposal, Sid, ZabFigure } from './types.ts'
 
 export type HandlerState = 'hello' | 'epoch' | 'ackEpoch' | 'elected' | 'syncing' | 'newLeader' | 'acked' | 'ready'
 
@@ -59,6 +59,8 @@ export interface Master {
   onNewLeaderAck(handler: LearnerHandler, zxid: Zxid): void
   /** Somebody's mark has moved. */
   onAcks(): void
+  /** When this one was proposed; 0 where that is not known any more. */
+  proposedMs(zxid: Zxid): number
   /** Bytes are borrowed. */
   onRequest(handler: LearnerHandler, request: ForwardedRequest): void
   onSync(handler: LearnerHandler, request: ForwardedRequest): void
@@ -94,6 +96,8 @@ export class LearnerHandler {
   leaseUntilMs: number
   /** It is dropped if it says nothing until then. */
   readDeadlineMs: number
+  readonly sinceMs: number
+  readonly counts: LearnerCounts
 
   private readonly master: Master
   private readonly links: LearnerLinks
@@ -128,6 +132,8 @@ export class LearnerHandler {
     this.versionInForce = -1
     this.leaseUntilMs = 0
     this.readDeadlineMs = links.nowMs() + links.initMs
+    this.sinceMs = links.nowMs()
+    this.counts = { packetsReceived: 0, packetsSent: 0, requests: 0, zxidLast: -1 }
     this.packet = makePacket()
     this.zxidPeer = 0
     this.walk = null
@@ -155,11 +161,17 @@ export class LearnerHandler {
       const next = readPacket(buf, off, end, this.packet, lengthMax)
       if (next === -1) break
       off = next
+      this.counts.packetsReceived++
       if (this.ackedMore && this.packet.type !== Packet.ack) this.tellAcks()
       this.onPacket(this.packet)
     }
     this.tellAcks()
     return off - start
+  }
+
+  countSent(zxid: Zxid): void {
+    this.counts.packetsSent++
+    if (zxid > 0) this.counts.zxidLast = zxid
   }
 
   /** A learner acknowledges one by one; the master counts once for all that came together. */
@@ -268,6 +280,7 @@ export class LearnerHandler {
       return false
     }
     this.syncKind = kind
+    if (kind === 'diff') this.measure('diffSync', this.links.countSyncs('diff'))
     return true
   }
 
@@ -364,6 +377,7 @@ export class LearnerHandler {
 
   /** It has acknowledged NEWLEADER. */
   onSynced(): void {
+    if (this.syncKind === 'diff') this.measure('diffSynced', this.links.countSyncs('diff'))
     this.state = 'acked'
     this.syncKind = null
     this.links.needTree.delete(this.sid)
@@ -386,7 +400,10 @@ export class LearnerHandler {
     if (this.closed) return
     if (this.held === null) {
       if (encoded === null) this.links.sendPacket(this.link, type, zxid, data)
-      else this.master.host.out.send(this.link, encoded)
+      else {
+        this.countSent(zxid)
+        this.master.host.out.send(this.link, encoded)
+      }
       return
     }
     this.held.push({ type, zxid, data })
@@ -417,7 +434,12 @@ export class LearnerHandler {
     } else {
       if (this.state === 'ready') this.pings++ // those ahead of UPTODATE are not answered
       links.sendPacket(this.link, Packet.ping, zxidProposed, null)
+      this.measure('held', this.held?.length ?? 0)
     }
+  }
+
+  private measure(figure: ZabFigure, value: number): void {
+    this.master.host.out.measure?.(figure, this.sid, value)
   }
 
   private watchAck(zxid: Zxid): void {
@@ -438,6 +460,7 @@ export class LearnerHandler {
         return
       case Packet.request: {
         if (this.state !== 'ready') throw new ProtocolError('a request ahead of UPTODATE', 0)
+        this.counts.requests++
         const request = readForwarded(packet.data, packet.authinfo)
         if (request.type === OP_SYNC) master.onSync(this, request)
         else master.onRequest(this, request)
@@ -464,6 +487,8 @@ export class LearnerHandler {
     }
     if (zxid <= this.zxidAcked) return
     this.zxidAcked = zxid
+    const proposedMs = this.master.proposedMs(zxid)
+    if (proposedMs > 0) this.measure('ack', this.links.nowMs() - proposedMs)
     if (this.zxidUnacked > 0 && zxid >= this.zxidUnacked) {
       this.zxidUnacked = zxid < this.zxidProposed ? this.zxidProposed : 0
       this.unackedSinceMs = this.links.nowMs()

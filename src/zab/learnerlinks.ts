@@ -133,6 +133,7 @@ export class LearnerLinks {
   sendPacket(link: LinkId, type: number, zxid: Zxid, data: Uint8Array | null): void {
     const out = new Output(64 + (data === null ? 0 : data.length))
     writePacket(out, type, zxid, data)
+    this.handlers.get(link)?.countSent(zxid)
     this.out.send(link, out.bytes())
   }
 
@@ -167,6 +168,8 @@ export class LearnerLinks {
 
   views(): readonly LearnerView[] {
     const known = [...this.handlers.values()].filter(({ state }) => state !== 'hello')
-    return known.map(({ link, sid, observer, synced }) => ({ link, sid, observer, synced }))
+    return known.map(({ link, sid, observer, synced, sinceMs, counts }) => {
+      return { link, sid, observer, synced, sinceMs, counts }
+    })
   }
 }

@@ -501,6 +501,11 @@ export class Links implements Network {
     else link.waiting.push(done)
   }
 
+  /** The other end, as `host:port`; empty where there is none. */
+  remoteOf(id: LinkId): string {
+    return this.links.get(id)?.peer ?? ''
+  }
+
   flush(): void {
     const { dirty } = this
     if (dirty.length === 0) return

@@ -182,4 +182,8 @@ export class ObserverMaster implements Master {
 
   onAcks(): void {}
   onGone(): void {}
+
+  proposedMs(): number {
+    return 0
+  }
 }

@@ -236,9 +236,17 @@ export interface ZabOut {
    * force must not follow a leader of an older one, not after a crash either.
    */
   config(quorum: Quorum, committed: boolean): void
+  /** A figure for who watches; `sid` is the learner that it is about. */
+  readonly measure?: (figure: ZabFigure, sid: Sid, value: number) => void
   /** A story line for humans and failed seeds. */
   trace(message: string): void
 }
+
+/**
+ * `ack`: a proposal was acknowledged so many ms after it was proposed. `diffSync`, `diffSynced`: a sync without the tree
+ * begins, or ends; so many are under way. `held`: so many packets wait for the end of a snapshot.
+ */
+export type ZabFigure = 'ack' | 'diffSync' | 'diffSynced' | 'held'
 
 /** A client's request on its way from learner to leader. */
 export interface ForwardedRequest {
@@ -258,6 +266,18 @@ export interface LearnerView {
   readonly observer: boolean
   /** It has acknowledged NEWLEADER (an observer: was sent UPTODATE). */
   readonly synced: boolean
+  /** When its link came in, by `nowMs`. */
+  readonly sinceMs: number
+  readonly counts: LearnerCounts
+}
+
+/** What has gone over a learner's link; whoever shows it may set it back. */
+export interface LearnerCounts {
+  packetsReceived: number
+  packetsSent: number
+  requests: number
+  /** The last one it was sent; -1: none. */
+  zxidLast: Zxid
 }
 
 /**
