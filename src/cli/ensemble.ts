@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Environment, type LoadedConfig, loadConfig } from '../server/config.ts'
 import { ExitCode } from '../server/running.ts'
-import { HOST, stdinClosed, TEST_SETTINGS } from './ephemeral.ts'
+import { HOST, NO_ADMIN, stdinClosed, TEST_SETTINGS } from './ephemeral.ts'
 import { logFor, refuse, serve, stopSignal, withDefinitions } from './start.ts'
 
 export interface EnsembleWords {
@@ -104,6 +104,7 @@ async function startMembers(start: EnsembleWords, home: string, env: Environment
     writeFileSync(join(dataDir, 'myid'), `${i + 1}\n`)
     const lines = [
       ...TEST_SETTINGS,
+      NO_ADMIN,
       'initLimit=20',
       'syncLimit=10',
       `dataDir=${dataDir.replaceAll('\\', '\\\\')}`,

@@ -32,6 +32,8 @@ export const TEST_SETTINGS: readonly string[] = [
   '4lw.commands.whitelist=*',
 ]
 
+export const NO_ADMIN = 'admin.enableServer=false'
+
 export async function ephemeralCommand(start: EphemeralWords, env: Environment): Promise<number> {
   if (start.words.length > 0) {
     process.stderr.write(`An ephemeral server takes no configuration, got: ${start.words.join(' ')}\n`)
@@ -44,7 +46,8 @@ export async function ephemeralCommand(start: EphemeralWords, env: Environment):
   try {
     let loaded: LoadedConfig
     try {
-      loaded = parseConfig(settingsFor(dataDir, start.port), 'ephemeral', systemPropertiesFrom(fullEnv))
+      const properties = systemPropertiesFrom(fullEnv)
+      loaded = parseConfig(settingsFor(dataDir, start.port, properties), 'ephemeral', properties)
     } catch (err) {
       return refuse(err)
     }
@@ -56,12 +59,15 @@ export async function ephemeralCommand(start: EphemeralWords, env: Environment):
   }
 }
 
-function settingsFor(dataDir: string, port: number): string {
+/** No admin server, unless -D has something to say about it. */
+function settingsFor(dataDir: string, port: number, properties: ReadonlyMap<string, string>): string {
+  const asksForAdmin = [...properties.keys()].some((name) => name.startsWith('zookeeper.admin.'))
   return [
     `dataDir=${dataDir.replaceAll('\\', '\\\\')}`,
     `clientPort=${port}`,
     `clientPortAddress=${HOST}`,
     ...TEST_SETTINGS,
+    ...(asksForAdmin ? [] : [NO_ADMIN]),
   ].join('\n')
 }
 

@@ -6,6 +6,7 @@
 import type { ReadFile } from './configquorum.ts'
 import { isValidIpExpression } from './ip.ts'
 import { Secret, type Settings } from './settings.ts'
+import { readTls, type TlsConfig } from './tls/tlsconfig.ts'
 
 export interface AdminConfig {
   readonly enabled: boolean
@@ -23,6 +24,8 @@ export interface AdminConfig {
   readonly portUnification: boolean
   readonly forceHttps: boolean
   readonly needClientAuth: boolean
+  /** Null: plain only. */
+  readonly tls: TlsConfig | null
   /** Off unless asked for: whoever may do these has all the data. */
   readonly snapshotEnabled: boolean
   readonly restoreEnabled: boolean
@@ -57,6 +60,8 @@ const TOKEN_CHARS_MIN = 16
 
 export function readAdmin(s: Settings, readFile: ReadFile): AdminConfig {
   const forceHttps = s.boolean('admin.forceHttps', false)
+  const portUnification = !forceHttps && s.boolean('admin.portUnification', false)
+  const needClientAuth = s.boolean('admin.needClientAuth', false)
   return {
     // Java: anything but `false` is on.
     enabled: s.text('admin.enableServer') !== 'false',
@@ -65,9 +70,10 @@ export function readAdmin(s: Settings, readFile: ReadFile): AdminConfig {
     portChosen: s.find('admin.serverPort') !== null,
     idleTimeoutMs: s.int('admin.idleTimeout', IDLE_MS, { min: 1 }),
     commandUrl: readCommandUrl(s),
-    portUnification: !forceHttps && s.boolean('admin.portUnification', false),
+    portUnification,
     forceHttps,
-    needClientAuth: s.boolean('admin.needClientAuth', false),
+    needClientAuth,
+    tls: forceHttps || portUnification ? readAdminTls(s, needClientAuth) : null,
     snapshotEnabled: s.boolean('admin.snapshot.enabled', false),
     restoreEnabled: s.boolean('admin.restore.enabled', false),
     rateLimitMs: s.int('admin.rateLimiterIntervalInMS', RATE_LIMIT_MS, { min: 0 }),
@@ -76,6 +82,15 @@ export function readAdmin(s: Settings, readFile: ReadFile): AdminConfig {
     allowedHosts: s.find('admin.allowedHosts') === null ? null : listOf(s.text('admin.allowedHosts')!.toLowerCase()),
     trustedProxies: readProxies(s),
     properties: s.properties(),
+  }
+}
+
+/** The stores are those between members; who has to show a certificate is a matter of this port. */
+function readAdminTls(s: Settings, needClientAuth: boolean): TlsConfig {
+  return {
+    ...readTls(s, 'ssl.quorum'),
+    clientAuth: needClientAuth ? 'need' : 'none',
+    clientHostnameVerification: false,
   }
 }
 

@@ -72,6 +72,24 @@ export class Lives {
     await begun
   }
 
+  /**
+   * This life ends, `between` may change the files, and the next one begins, whatever became of that. Rejects with what
+   * `between` has rejected with, and where nothing is to be ended.
+   */
+  async again(between: () => Promise<void>): Promise<void> {
+    if (this.stage !== 'working') throw new Error('it does not work at the moment')
+    let failure: unknown = null
+    const ended = this.leave().then(between)
+    this.busy = ended
+      .catch((err: unknown) => {
+        failure = err
+      })
+      .then(() => (this.isOver() ? undefined : this.begin()))
+      .catch((err: Error) => this.host.failed(err))
+    await this.busy
+    if (failure !== null) throw failure
+  }
+
   /** The last one ends. */
   async close(): Promise<void> {
     this.stage = 'over'

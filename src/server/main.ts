@@ -4,8 +4,10 @@ import type { Audit } from './audit.ts'
 import type { Entrance } from './clients.ts'
 import type { Config } from './config.ts'
 import type { Logger } from './logger.ts'
+import type { QuorumServer } from './quorumserver.ts'
 import type { OnProgress, RunningServer } from './running.ts'
 import type { SaslServerLogin } from './sasl/mechanism.ts'
+import type { StandaloneServer } from './standalone.ts'
 
 /**
  * Resolves when it serves, or looks for a leader, or has stepped aside because there is no room on its disk. Only what is
@@ -18,12 +20,66 @@ export async function startServer(
   audit: Audit | null = null,
 ): Promise<RunningServer> {
   const entrance = { login: await openLogin(config), tls: await openTls(config, logger) }
+  const server = await makeServer(config, logger, onProgress, entrance, audit)
+  const wantsHttp = config.admin.enabled || config.metricsProvider.kind === 'prometheus'
+  return wantsHttp ? withHttp(server) : server.start()
+}
+
+async function makeServer(
+  config: Config,
+  logger: Logger,
+  onProgress: OnProgress | null,
+  entrance: Entrance,
+  audit: Audit | null,
+): Promise<StandaloneServer | QuorumServer> {
   if (config.quorum.distributed) {
     const { QuorumServer } = await import('./quorumserver.ts')
-    return new QuorumServer(config, logger, onProgress, entrance, audit).start()
+    return new QuorumServer(config, logger, onProgress, entrance, audit)
   }
   const { StandaloneServer } = await import('./standalone.ts')
-  return new StandaloneServer(config, logger, onProgress, entrance, audit).start()
+  return new StandaloneServer(config, logger, onProgress, entrance, audit)
+}
+
+/** What is slower than that to start is worth watching while it does. */
+const SLOW_START_MS = 200
+
+/** Clients first: HTTP ports are loaded and opened behind a start, or beside a long one. */
+async function withHttp(server: StandaloneServer | QuorumServer): Promise<RunningServer> {
+  const starting = server.start()
+  const settled = starting.then(
+    () => {},
+    () => {},
+  )
+  await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, SLOW_START_MS).unref())])
+  const { openHttpPorts } = await import('./admin/beside.ts')
+  const opening = openHttpPorts(server.source)
+  opening.catch(() => {}) // told below, behind what the start itself has to say
+  const close = async (): Promise<void> => {
+    await opening.then(
+      (ports) => ports.close(),
+      () => {},
+    )
+  }
+  let running: RunningServer
+  try {
+    running = await starting
+  } catch (err) {
+    await close()
+    throw err
+  }
+  try {
+    await opening
+  } catch (err) {
+    await running.close()
+    throw err
+  }
+  return {
+    ...running,
+    async close() {
+      await close()
+      await running.close()
+    },
+  }
 }
 
 async function openTls({ clientTls, x509SuperUser }: Config, logger: Logger): Promise<Entrance['tls']> {

@@ -19,6 +19,7 @@ import type { Disk } from '../txnlog/disk.ts'
 import type { KvHome } from '../txnlog/kv.ts'
 import type { PurgeCheckpoint } from '../txnlog/purge.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
+import type { SnapshotWritten } from '../txnlog/snapshotstore.ts'
 import type { Network, NetworkSink } from '../zab/links.ts'
 import { Peer } from '../zab/peer.ts'
 import type { ForwardedRequest, LinkId, LinkKind, Quorum, Role, Sid, Zab, ZabOut } from '../zab/types.ts'
@@ -366,6 +367,11 @@ export class Member implements NetworkSink {
   flush(): void {
     this.host.network.flush()
     this.storage.flush()
+  }
+
+  /** A snapshot in Java's form, for who wants one. */
+  snapshotFile(): Promise<SnapshotWritten> {
+    return this.storage.snapshotFile(this.state)
   }
 
   // ------------------------------------------------------------------ what the core asks for

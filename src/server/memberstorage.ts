@@ -28,6 +28,7 @@ import { firstLogFor, snapshotNames, VERSION_DIR } from '../txnlog/names.ts'
 import type { PurgeCheckpoint } from '../txnlog/purge.ts'
 import { prepareFolders, type RecoverEvent, type RecoverProgress, recover } from '../txnlog/recover.ts'
 import { asideName, isDamage, moveAside, readMark, removeMark, writeMark } from '../txnlog/repair.ts'
+import type { SnapshotWritten } from '../txnlog/snapshotstore.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Epoch, Proposal, Quorum } from '../zab/types.ts'
 import type { Config } from './config.ts'
@@ -308,6 +309,19 @@ export class MemberStorage {
       this.snapshotRunning = null
     })
     return this.snapshotRunning
+  }
+
+  /** A snapshot in Java's form, for who wants one; behind the one that is being written. */
+  async snapshotFile(state: StateMachine): Promise<SnapshotWritten> {
+    while (this.snapshotRunning !== null) await this.snapshotRunning
+    const written = this.stores.files.takeSnapshot(state, (upTo, done) =>
+      this.log.whenDurable(Math.min(upTo, this.log.zxidLast), done),
+    )
+    const end = (): void => {
+      this.snapshotRunning = null
+    }
+    this.snapshotRunning = written.then(end, end)
+    return written
   }
 
   private async writeSnapshot(state: StateMachine): Promise<void> {

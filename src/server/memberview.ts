@@ -101,7 +101,9 @@ export function memberView(config: Config, member: Member, metrics: Metrics, hos
     },
     reason() {
       if (zab.role === 'looking') return 'looking for a leader: no quorum'
-      return zab.established ? 'no pipeline' : `${zab.role} server ${zab.leader}: not in sync yet`
+      return zab.established
+        ? 'leads, and serves no clients: leaderServes=no'
+        : `${zab.role} server ${zab.leader}: not in sync yet`
     },
     *gauges() {
       yield ['damage_repaired_count', metrics.damageRepairedCount]

@@ -97,7 +97,11 @@ function keyed(name: string, values: Iterable<readonly [string, number]>): Sampl
   return [...values].map(([key, value]) => ({ name, labels: [['key', key]], value }))
 }
 
-function summarySamples(name: string, summary: MetricSummary, labels: readonly (readonly [string, string])[]): Sample[] {
+function summarySamples(
+  name: string,
+  summary: MetricSummary,
+  labels: readonly (readonly [string, string])[],
+): Sample[] {
   const { quantilesWanted, count, sum } = summary
   const values = summary.quantiles(quantilesWanted)
   return [

@@ -10,6 +10,7 @@ import { type Disk, nodeDisk } from '../txnlog/disk.ts'
 import { LevelHome } from '../txnlog/levelkv.ts'
 import type { RecoverProgress } from '../txnlog/recover.ts'
 import type { Quorum } from '../zab/types.ts'
+import { type AdminSource, RestoreError } from './admin/source.ts'
 import type { Audit } from './audit.ts'
 import {
   backlogOf,
@@ -24,6 +25,7 @@ import {
 import type { Config } from './config.ts'
 import { ConfigFiles } from './configfiles.ts'
 import { DataFolders } from './datafolders.ts'
+import type { ServerView } from './fourletter.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
@@ -41,6 +43,10 @@ import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
 
 const nowMs = (): number => Math.floor(performance.now())
 const wallMs = (): number => Date.now()
+
+/** Java replaces the tree of the one member that is asked, and the members differ from then on. */
+const NO_RESTORE =
+  'a member of an ensemble has the data that the ensemble has: restore all of them with zoowarden restore, while they are stopped'
 
 export class QuorumServer {
   private readonly config: Config
@@ -64,6 +70,7 @@ export class QuorumServer {
   private membership: Membership
   private security: QuorumSecurity | null
   private ports: ClientPorts
+  private readonly view: ServerView
   private closing: Promise<void> | null
 
   constructor(
@@ -77,7 +84,7 @@ export class QuorumServer {
     this.config = config
     this.logger = logger
     this.onProgress = onProgress
-    this.metrics = new Metrics(Math.random)
+    this.metrics = new Metrics(Math.random, config.metricsProvider.kind === 'prometheus')
     this.failure = new Failure()
     this.logLimit = new LogLimit()
     this.startedMs = nowMs()
@@ -98,6 +105,7 @@ export class QuorumServer {
       reconfigEnabled: config.quorum.reconfigEnabled,
     })
     const view = makeView(this.viewParts())
+    this.view = view
     this.clients = new Clients(
       {
         nowMs,
@@ -153,6 +161,7 @@ export class QuorumServer {
       nowMs,
       wallMs,
       standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
+      tlsDaysLeft: () => [],
       running: () => {
         if (this.life === null || !this.life.serving) return null
         const { state, pipeline, sessions } = this.life.member
@@ -161,6 +170,22 @@ export class QuorumServer {
       get ensemble() {
         return life()?.view ?? null
       },
+    }
+  }
+
+  /** What the ports for HTTP are told and may ask for. */
+  get source(): AdminSource {
+    const { config, logger, metrics, audit, view } = this
+    return {
+      config,
+      logger,
+      metrics,
+      audit,
+      view,
+      parts: this.viewParts(),
+      snapshot: () =>
+        this.life === null ? Promise.reject(new Error('it does not serve')) : this.life.member.snapshotFile(),
+      restore: () => Promise.reject(new RestoreError(NO_RESTORE)),
     }
   }
 

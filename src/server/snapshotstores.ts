@@ -22,8 +22,9 @@ import { recoverOptions, snapshotOptions } from './parts.ts'
 export class SnapshotStores {
   /** Where new ones go. */
   readonly store: SnapshotStore
+  /** Java's form, whatever is configured. */
+  readonly files: FileSnapshotStore
   private readonly config: Config
-  private readonly files: FileSnapshotStore
   /** Null where there can be none. */
   private readonly checkpoint: LevelStore | null
 

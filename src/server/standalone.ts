@@ -7,14 +7,17 @@
  */
 
 import { randomInt } from 'node:crypto'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { StateMachine } from '../datatree/apply.ts'
 import { openPathsText } from '../datatree/openacls.ts'
 import { id64Hex } from '../jute/id64.ts'
 import { type Disk, nodeDisk } from '../txnlog/disk.ts'
+import { FileSnapshotStore } from '../txnlog/filestore.ts'
 import { LevelHome } from '../txnlog/levelkv.ts'
 import { VERSION_DIR } from '../txnlog/names.ts'
 import { type RecoverProgress, recover } from '../txnlog/recover.ts'
+import { type AdminSource, RestoreError, type RestoreOptions } from './admin/source.ts'
 import type { Audit } from './audit.ts'
 import {
   type ClientPorts,
@@ -27,15 +30,17 @@ import {
 } from './clients.ts'
 import type { Config } from './config.ts'
 import { DataFolders } from './datafolders.ts'
+import type { ServerView } from './fourletter.ts'
 import { Housekeeping } from './housekeeping.ts'
 import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
 import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
-import { makeAuth, makeState, Relay, zxidText } from './parts.ts'
+import { lengthMaxOf, makeAuth, makeState, Relay, snapshotOptions, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
 import { pipelineOptions } from './pipelineoptions.ts'
 import { processLives } from './processlives.ts'
+import { readBrought } from './restoring.ts'
 import { Failure, type OnProgress, type RunningServer } from './running.ts'
 import { Sessions } from './sessions.ts'
 import { SnapshotStores } from './snapshotstores.ts'
@@ -70,6 +75,8 @@ export class StandaloneServer {
   private ports: ClientPorts
   private readonly housekeeping: Housekeeping
   private readonly logLimit: LogLimit
+  private readonly startedMs: number
+  private readonly view: ServerView
   private closing: Promise<void> | null
 
   constructor(
@@ -83,7 +90,8 @@ export class StandaloneServer {
     this.onProgress = onProgress
     this.config = config
     this.logger = logger
-    this.metrics = new Metrics(Math.random)
+    this.metrics = new Metrics(Math.random, config.metricsProvider.kind === 'prometheus')
+    this.startedMs = nowMs()
     this.turn = new Turn(() => {
       this.storage?.flush()
       this.clients.flush()
@@ -111,6 +119,7 @@ export class StandaloneServer {
       config.resumeRoomBytes,
     )
     const view = makeView(this.viewParts(() => this.clients))
+    this.view = view
     this.clients = new Clients(
       {
         nowMs,
@@ -147,13 +156,30 @@ export class StandaloneServer {
       get clients() {
         return clients()
       },
-      startedMs: nowMs(),
+      startedMs: this.startedMs,
       ports: () => this.ports,
       nowMs,
       wallMs,
       ensemble: null,
       standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
+      tlsDaysLeft: () => [],
       running,
+    }
+  }
+
+  /** What the ports for HTTP are told and may ask for. */
+  get source(): AdminSource {
+    const { config, logger, metrics, audit, view } = this
+    return {
+      config,
+      logger,
+      metrics,
+      audit,
+      view,
+      parts: this.viewParts(() => this.clients),
+      snapshot: () =>
+        this.storage === null ? Promise.reject(new Error('it does not serve')) : this.storage.snapshotFile(),
+      restore: (path, options) => this.restore(path, options),
     }
   }
 
@@ -221,7 +247,7 @@ export class StandaloneServer {
     )
     relay.pipeline = pipeline
     const logDir = join(config.dataLogDir, VERSION_DIR)
-    this.storage = new Storage(disk, logDir, stores.store, state, recovered.txnsReplayed, config, metrics, {
+    this.storage = new Storage(disk, logDir, stores, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
       failed,
       random: Math.random,
@@ -306,6 +332,26 @@ export class StandaloneServer {
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => this.warnOfClient(message, fields),
     }
+  }
+
+  /**
+   * The tree becomes another one, in one step: a snapshot of it, newer than all there is, and a life that begins with it.
+   * Whoever has seen this server's last zxid can come back, and learns there what became of his session.
+   */
+  private async restore(path: string, options: RestoreOptions): Promise<number> {
+    const { config, disk, logger } = this
+    const state = makeState(config, new Relay(() => {}), randomInt(2 ** 31))
+    const { zxidEnd } = await readBrought(disk, path, state, lengthMaxOf(config), options)
+    await rm(path) // it is all in memory, and a start would wonder about it
+    const before = this.running?.state
+    if (before === undefined) throw new RestoreError('it does not serve any more')
+    logger.warn({ znodes: state.tree.nodeCount }, 'the data of this server is replaced by a snapshot that was sent')
+    await this.lives.again(async () => {
+      state.zxidLast = Math.max(before.zxidLast + 1, zxidEnd)
+      const folder = join(config.dataDir, VERSION_DIR)
+      await new FileSnapshotStore(disk, folder, snapshotOptions(config)).takeSnapshot(state)
+    })
+    return state.zxidLast
   }
 
   private close(): Promise<void> {

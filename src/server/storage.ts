@@ -10,7 +10,7 @@ import type { StorageError } from '../jute/errors.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import type { Disk } from '../txnlog/disk.ts'
 import { forEachEntry } from '../txnlog/logfile.ts'
-import type { SnapshotStore } from '../txnlog/snapshotstore.ts'
+import type { SnapshotStore, SnapshotWritten } from '../txnlog/snapshotstore.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Config } from './config.ts'
 import type { Metrics } from './metrics.ts'
@@ -31,6 +31,8 @@ export interface StorageHost {
 export class Storage {
   private readonly log: TxnLog
   private readonly store: SnapshotStore
+  /** For snapshots that somebody asks for, whatever `store` is. */
+  private readonly files: SnapshotStore
   private readonly state: StateMachine
   private readonly host: StorageHost
   private readonly metrics: Metrics
@@ -42,7 +44,7 @@ export class Storage {
   constructor(
     disk: Disk,
     logDir: string,
-    store: SnapshotStore,
+    { store, files }: { readonly store: SnapshotStore; readonly files: SnapshotStore },
     state: StateMachine,
     txnsReplayed: number,
     config: Config,
@@ -50,6 +52,7 @@ export class Storage {
     host: StorageHost,
   ) {
     this.store = store
+    this.files = files
     this.state = state
     this.host = host
     this.metrics = metrics
@@ -110,6 +113,17 @@ export class Storage {
       this.snapshotRunning = null
     })
     return this.snapshotRunning
+  }
+
+  /** A snapshot in Java's form, for who wants one; behind the one that is being written. */
+  async snapshotFile(): Promise<SnapshotWritten> {
+    while (this.snapshotRunning !== null) await this.snapshotRunning
+    const written = this.files.takeSnapshot(this.state, (upTo, done) => this.log.whenDurable(upTo, done))
+    const end = (): void => {
+      this.snapshotRunning = null
+    }
+    this.snapshotRunning = written.then(end, end)
+    return written
   }
 
   private async writeSnapshot(): Promise<void> {

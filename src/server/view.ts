@@ -44,6 +44,8 @@ export interface ViewParts {
   readonly ensemble: EnsembleView | null
   /** Why it does not serve, if that is for want of room, or because it is starting. */
   standing(): Standing | null
+  /** Of the certificates of ports for TLS; null: none. */
+  tlsDaysLeft(): readonly (readonly [port: string, days: number | null])[]
   /** Null until recovery is done, and while there is no role. */
   running(): { readonly state: StateMachine; readonly pipeline: Pipeline; readonly sessions: Sessions } | null
 }

@@ -140,7 +140,7 @@ async function serve(
   random: Random,
 ): Promise<void> {
   const failures: Error[] = []
-  const storage = new Storage(disk, FOLDER, stores.store, state, txnsReplayed, config, new Metrics(() => 0), {
+  const storage = new Storage(disk, FOLDER, stores, state, txnsReplayed, config, new Metrics(() => 0), {
     deliver: (zxid, buf, off, end) => {
       state.apply(buf, off, end)
       history.acknowledge(zxid)

@@ -45,7 +45,8 @@ export function makeAdminView(base: ServerView, parts: ViewParts): AdminView {
     },
     lastSnapshot: () => newestSnapshot(join(config.dataDir, VERSION_DIR)),
     configurationText: () => maskSecrets(config.text.reveal()),
-    properties: () => [...base.environment(), ...config.admin.properties].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+    properties: () =>
+      [...base.environment(), ...config.admin.properties].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
     member: () => parts.ensemble?.status() ?? null,
     reason() {
       if (parts.running() !== null) return null

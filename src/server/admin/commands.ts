@@ -30,7 +30,10 @@ export const NOT_SERVING = 'This ZooKeeper instance is not currently serving req
 
 /** What 3.9.5 knows, but for snapshot and restore. */
 const COMMANDS: readonly Command[] = [
-  command('connection_stat_reset crst', (view) => done(view.resetConnectionStats())),
+  command(
+    'connection_stat_reset crst',
+    act((view) => view.resetConnectionStats()),
+  ),
   command('configuration conf config', configuration),
   command('connections cons', (view) => connectionFields(view, true)),
   command('hash', digests),
@@ -46,12 +49,18 @@ const COMMANDS: readonly Command[] = [
   command('last_snapshot lsnp', lastSnapshot),
   command('leader lead', leader),
   anytime('monitor mntr', monitor),
-  command('observer_connection_stat_reset orst', (view) => done(view.member()?.resetObservers())),
+  command(
+    'observer_connection_stat_reset orst',
+    act((view) => view.member()?.resetObservers()),
+  ),
   command('ruok', () => []),
   anytime('set_trace_mask stmk', setTraceMask),
   command('server_stats srvr', serverStats),
   command('stats stat', (view) => [...serverStats(view), ...connectionFields(view, false)]),
-  command('stat_reset srst', (view) => done(view.resetServerStats())),
+  command(
+    'stat_reset srst',
+    act((view) => view.resetServerStats()),
+  ),
   command('observers obsr', observers),
   anytime('system_properties sysp', (view) => view.properties()),
   command('voting_view', votingView),
@@ -110,8 +119,12 @@ function anytime(names: string, run: Run): Command {
   return { names: names.split(' '), serving: false, run }
 }
 
-function done(_: void): Fields {
-  return []
+/** A command that only does something. */
+function act(run: (view: AdminView) => void): Run {
+  return (view) => {
+    run(view)
+    return []
+  }
 }
 
 function configuration(view: AdminView): Fields {

@@ -21,7 +21,9 @@ export function ready(view: AdminView, openDoors: readonly string[]): Health {
     ['state', view.serving() ? view.mode() : 'not serving'],
     ['reason', reason ?? (view.readOnly() ? 'no quorum: serving reads only' : null)],
   ]
-  fields.push(...(view.serving() ? [] : (view.standing?.()?.values ?? [])).map(([key, value]): [string, Json] => [key, value]))
+  fields.push(
+    ...(view.serving() ? [] : (view.standing?.()?.values ?? [])).map(([key, value]): [string, Json] => [key, value]),
+  )
   fields.push(['open_doors', new List(openDoors)])
   return { status: reason === null ? 200 : 503, body: new Fieldset(fields) }
 }

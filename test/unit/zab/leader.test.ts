@@ -208,7 +208,7 @@ describe('broadcast, at a leader', () => {
       ...to(4, 'INFORM 100000001 100000001'),
       'deliver 100000001',
     ])
-    expect(lone.peer.learners()).toEqual([
+    expect(lone.peer.learners()).toMatchObject([
       { link: linkOf(1), sid: 1, observer: false, synced: true },
       { link: linkOf(4), sid: 4, observer: true, synced: true },
     ])

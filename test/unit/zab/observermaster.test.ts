@@ -67,10 +67,10 @@ describe('a follower that serves observers', () => {
       `send ${OBSERVER}: COMMIT 100000003`,
       `send ${OBSERVER}: NEWLEADER 200000000 version=0`,
     ])
-    expect(lone.peer.learners()).toEqual([{ link: OBSERVER, sid: 5, observer: true, synced: false }])
+    expect(lone.peer.learners()).toMatchObject([{ link: OBSERVER, sid: 5, observer: true, synced: false }])
     expect(lone.receive(OBSERVER, packet('ACK', 2 * EPOCH))).toEqual([`send ${OBSERVER}: UPTODATE -1`])
     expect(lone.receive(OBSERVER, packet('ACK', 2 * EPOCH))).toEqual([])
-    expect(lone.peer.learners()).toEqual([{ link: OBSERVER, sid: 5, observer: true, synced: true }])
+    expect(lone.peer.learners()).toMatchObject([{ link: OBSERVER, sid: 5, observer: true, synced: true }])
   })
 
   it('tells its observers what is committed, when it is, and nothing of what is only proposed', () => {

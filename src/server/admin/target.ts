@@ -1,0 +1,37 @@
+/** The server that an admin server is about. */
+
+import { ROOT } from '../../datatree/node.ts'
+import type { Auth } from '../auth.ts'
+import { makeAuth } from '../parts.ts'
+import { type AdminView, makeAdminView } from './adminview.ts'
+import { openDoors } from './opendoors.ts'
+import type { AdminSource } from './source.ts'
+
+export interface AdminTarget
+  extends Pick<AdminSource, 'config' | 'logger' | 'metrics' | 'audit' | 'snapshot' | 'restore'> {
+  readonly view: AdminView
+  /** What of this configuration an attacker, or a power failure, would be glad of. */
+  readonly openDoors: readonly string[]
+  nowMs(): number
+  /** Who may do what, and the ACL of the root; null while nobody is served. */
+  access(): { readonly auth: Auth; readonly rootAclId: number } | null
+}
+
+export function makeTarget(source: AdminSource): AdminTarget {
+  const { config, logger, metrics, audit, parts } = source
+  return {
+    config,
+    logger,
+    metrics,
+    audit,
+    view: makeAdminView(source.view, parts),
+    openDoors: openDoors(config),
+    nowMs: () => parts.nowMs(),
+    access() {
+      const state = parts.running()?.state
+      return state === undefined ? null : { auth: makeAuth(config, state), rootAclId: state.tree.aclId(ROOT) }
+    },
+    snapshot: () => source.snapshot(),
+    restore: (path, options) => source.restore(path, options),
+  }
+}
