@@ -5,6 +5,7 @@
 
 import type { ReadFile } from './configquorum.ts'
 import { isValidIpExpression } from './ip.ts'
+import { isStrict } from './securityrules.ts'
 import { Secret, type Settings } from './settings.ts'
 import { readTls, type TlsConfig } from './tls/tlsconfig.ts'
 
@@ -65,7 +66,7 @@ export function readAdmin(s: Settings, readFile: ReadFile): AdminConfig {
   return {
     // Java: anything but `false` is on.
     enabled: s.text('admin.enableServer') !== 'false',
-    host: s.text('admin.serverAddress') || HOST,
+    host: s.text('admin.serverAddress') || (isStrict(s) ? '127.0.0.1' : HOST),
     port: s.int('admin.serverPort', PORT, { min: 0, max: 65_535 }),
     portChosen: s.find('admin.serverPort') !== null,
     idleTimeoutMs: s.int('admin.idleTimeout', IDLE_MS, { min: 1 }),

@@ -7,6 +7,7 @@
  */
 
 import type { Config, ListenAddress } from './config.ts'
+import { isAdminProtected } from './configadmin.ts'
 import { isProtected } from './configprotection.ts'
 import { ConfigError, type Settings } from './settings.ts'
 
@@ -22,7 +23,8 @@ export interface OpenDoor {
 interface Door {
   /** The setting that opens it, or that would close it. */
   readonly key: string
-  readonly refused: boolean
+  /** A function: whether this configuration refuses it; where not, it is no more than worth knowing. */
+  readonly refused: boolean | ((config: Config) => boolean)
   readonly open: (config: Config) => boolean
   readonly what: string | ((config: Config) => string)
 }
@@ -75,6 +77,12 @@ const DOORS = {
     open: ({ quorum }) => quorum.protection.tls?.hostnameVerification === false,
     what: 'ssl.quorum.hostnameVerification=false: any certificate of that authority may be any member',
   },
+  admin: {
+    key: 'admin.serverAddress',
+    refused: ({ security }) => security.strict,
+    open: ({ admin }) => !isAdminProtected(admin),
+    what: 'the admin server answers whoever reaches its port: see admin.serverAddress, admin.token, admin.needClientAuth',
+  },
   plainClients: {
     key: 'secureClientPort',
     refused: false,
@@ -100,6 +108,12 @@ const DOORS = {
     open: (config) => isReachable(config.clientAddress) && tellingWords(config).length > 0,
     what: (config) => `four-letter words answer to everybody: ${tellingWords(config).join(' ')}`,
   },
+  metrics: {
+    key: 'metricsProvider.httpHost',
+    refused: false,
+    open: ({ metricsProvider: { kind, httpHost } }) => kind === 'prometheus' && !isLoopback(httpHost),
+    what: 'metrics are told to whoever reaches the port of metricsProvider.httpPort',
+  },
   superUser: {
     key: 'DigestAuthenticationProvider.superDigest',
     refused: false,
@@ -116,7 +130,11 @@ const WORDS = Object.keys(DOORS) as Word[]
 export function openDoors(config: Config): OpenDoor[] {
   return WORDS.filter((word) => door(word).open(config)).map((word) => {
     const { refused, what } = door(word)
-    return { word, refused, what: typeof what === 'string' ? what : what(config) }
+    return {
+      word,
+      refused: typeof refused === 'function' ? refused(config) : refused,
+      what: typeof what === 'string' ? what : what(config),
+    }
   })
 }
 

@@ -18,8 +18,8 @@ import {
   type RecordableHistogram,
 } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
+import { openDoors } from '../opendoors.ts'
 import type { Family, FamilyType, Sample } from '../prometheus.ts'
-import { openDoors } from './opendoors.ts'
 import type { AdminSource } from './source.ts'
 
 /** The event loop is looked at so often: seldom enough to cost an idle server nothing. */
@@ -83,12 +83,12 @@ export class ProcessMetrics {
 
   private ours(): Family[] {
     const { config, parts } = this.source
-    const doors = openDoors(config).map((name): Sample => {
-      return { name: 'zoowarden_open_door', labels: [['name', name]], value: 1 }
+    const doors = openDoors(config).map(({ word }): Sample => {
+      return { name: 'zoowarden_open_door', labels: [['door', word]], value: 1 }
     })
     const families: Family[] = [
       gauge('zoowarden_serving', 'Clients are served', parts.running() === null ? 0 : 1),
-      { name: 'zoowarden_open_door', type: 'gauge', help: 'Settings that give up safety', samples: doors },
+      { name: 'zoowarden_open_door', type: 'gauge', help: 'What the configuration leaves open', samples: doors },
     ]
     const memory = parts.running()?.state.tree.memory()
     if (memory !== undefined) {

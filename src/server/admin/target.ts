@@ -2,9 +2,9 @@
 
 import { ROOT } from '../../datatree/node.ts'
 import type { Auth } from '../auth.ts'
+import { openDoors } from '../opendoors.ts'
 import { makeAuth } from '../parts.ts'
 import { type AdminView, makeAdminView } from './adminview.ts'
-import { openDoors } from './opendoors.ts'
 import type { AdminSource } from './source.ts'
 
 export interface AdminTarget
@@ -25,7 +25,7 @@ export function makeTarget(source: AdminSource): AdminTarget {
     metrics,
     audit,
     view: makeAdminView(source.view, parts),
-    openDoors: openDoors(config),
+    openDoors: openDoors(config).map(({ word }) => word),
     nowMs: () => parts.nowMs(),
     access() {
       const state = parts.running()?.state

@@ -102,7 +102,7 @@ describe('X17: settings that give up safety', () => {
 
 describe('X16: the start report', () => {
   it('lists what is open of an ordinary server', () => {
-    expect(words(parse('').config)).toEqual(['plainClients', 'anonymousClients', 'sessions'])
+    expect(words(parse('').config)).toEqual(['admin', 'plainClients', 'anonymousClients', 'sessions'])
   })
 
   it('lists four-letter words that show or change what is not the asker\u2019s, and a super user', () => {
@@ -118,7 +118,8 @@ describe('X16: the start report', () => {
   })
 
   it('is short for one that only this machine reaches, with keyed sessions', () => {
-    const text = 'clientPortAddress=127.0.0.1\nsessionPassword=keyed\nsessionPassword.keyFile=/key\n'
+    const text =
+      'clientPortAddress=127.0.0.1\nadmin.serverAddress=localhost\nsessionPassword=keyed\nsessionPassword.keyFile=/key\n'
     expect(words(parse(text).config)).toEqual([])
     expect(words(parse(text.replace('127.0.0.1', '10.0.0.1')).config)).toEqual(['plainClients', 'anonymousClients'])
   })
