@@ -30,6 +30,8 @@ export class FrameReader {
   private prefixBytes: number
   /** The rest of a chunk behind a stop. */
   private rest: Uint8Array | null
+  /** The rest that is gone on with. */
+  private walked: Uint8Array | null
 
   /** `lengthMax`: a frame longer than this, or of negative length, is refused (jute.maxbuffer). */
   constructor(lengthMax: number, onFrame: OnFrame) {
@@ -42,6 +44,7 @@ export class FrameReader {
     this.prefix = new Uint8Array(4)
     this.prefixBytes = 0
     this.rest = null
+    this.walked = null
   }
 
   /** True while a stop is in force: the caller should not read from the socket. */
@@ -71,7 +74,10 @@ export class FrameReader {
     const rest = this.rest
     if (rest === null) return 'ok'
     this.rest = null
-    return this.walk(rest)
+    this.walked = rest
+    const result = this.walk(rest)
+    this.walked = null
+    return result
   }
 
   private walk(chunk: Uint8Array): 'ok' | 'stopped' | 'bad' {
@@ -117,6 +123,10 @@ export class FrameReader {
   }
 
   private stop(chunk: Uint8Array, off: number): 'stopped' {
+    if (chunk === this.walked) {
+      this.rest = chunk.subarray(off) // ours already: a stop behind each frame must not copy all that follows each time
+      return 'stopped'
+    }
     // Not `slice`: a Buffer's shares its memory, and would keep the whole chunk alive besides.
     this.rest = new Uint8Array(chunk.length - off)
     this.rest.set(chunk.subarray(off))
