@@ -98,9 +98,11 @@ export async function listenForClients(clients: Clients, config: Config): Promis
   const securePort = secure === null ? -1 : await clients.listenSecure(secure.host, secure.port, backlog)
   return { port: plain === null ? securePort : plainPort, plainPort, securePort }
 }
+/** After an election everybody connects at once: who does not fit here waits for a second, then for three. */
+const LISTEN_BACKLOG = 4096
 
 export function backlogOf(config: Config): number {
-  return config.clientPortListenBacklog > 0 ? config.clientPortListenBacklog : 511
+  return config.clientPortListenBacklog > 0 ? config.clientPortListenBacklog : LISTEN_BACKLOG
 }
 
 /** Unsent replies above which a client's requests are not read. */

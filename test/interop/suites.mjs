@@ -7,6 +7,7 @@
 import { cpSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runAudit } from './audit/suite.mjs'
 import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
 import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
@@ -42,6 +43,7 @@ export const suites = [
   { name: 'ensemble-secure', fetch: fetchJavaClient, runAlone: runSecureEnsembles },
   { name: 'package', fetch: fetchJavaClient, runAlone: runPackage },
   { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
+  { name: 'audit', fetch: fetchJavaTools, runAlone: runAudit },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
 

@@ -97,6 +97,9 @@ export async function storm({ clients: count, small }, report) {
     const stopPings = keepAlive(clients, timeoutMs)
     const modes = await Promise.all(servers.map((server) => server.mode()))
     cutMs = performance.now()
+    const cutAt = Date.now()
+    const cpuBefore = servers.map(({ cpuMs }) => cpuMs)
+    const ownBefore = process.cpuUsage()
     await servers[modes.indexOf('leader')].kill()
     while (returning.length < count) {
       if (performance.now() - cutMs > 30_000) break
@@ -123,6 +126,12 @@ export async function storm({ clients: count, small }, report) {
       `all cut: ${returning.length}; back after p50 ${at(tally.backMs, 0.5)} s, p99 ${at(tally.backMs, 0.99)} s, last ${at(tally.backMs, 1)} s, ${tally.tries} tries`,
     )
     report.say(`${tally.newcomers} newcomers meanwhile, p50 ${at(tally.newMs, 0.5)} s, last ${at(tally.newMs, 1)} s`)
+    const cpu = servers.map(({ ended, cpuMs }, i) => (ended === null ? cpuMs - cpuBefore[i] : 0)).filter((ms) => ms > 0)
+    const own = process.cpuUsage(ownBefore)
+    report.say(
+      `CPU of the members: ${cpu.join(' and ')} ms; of the clients: ${Math.round((own.user + own.system) / 1000)} ms`,
+    )
+    report.say(`a leader serves after ${servingAfter(servers, cutAt)} s`)
     report.law(returning.length === count, 'the election cut everybody')
     report.law(tally.lost === 0, `no session is lost (${tally.lost} were)`)
     report.law(tally.back === count, 'everybody is back')
@@ -136,4 +145,13 @@ export async function storm({ clients: count, small }, report) {
   } finally {
     await stop()
   }
+}
+
+/** As their logs say. */
+function servingAfter(servers, cutAt) {
+  const times = servers.flatMap(({ log }) => {
+    const lines = log.split('\n').filter((line) => line.includes('leading: serving'))
+    return lines.map((line) => Date.parse(JSON.parse(line).time) - cutAt)
+  })
+  return (Math.max(...times) / 1000).toFixed(2)
 }

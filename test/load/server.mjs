@@ -70,6 +70,7 @@ export class LoadServer {
 
   /** CPU time used so far, in ms. */
   get cpuMs() {
+    if (this.ended !== null) return 0
     const fields = readFileSync(`/proc/${this.child.pid}/stat`, 'utf8').split(') ')[1].split(' ')
     return (Number(fields[11]) + Number(fields[12])) * 10
   }
@@ -118,7 +119,8 @@ export async function startServers(count, more = [], heapMb = null) {
   await Promise.all(servers.map((server) => server.start()))
   const stop = async () => {
     await Promise.all(servers.map((server) => server.kill()))
-    rmSync(root, { recursive: true, force: true })
+    if (process.env.LOAD_KEEP) process.stdout.write(`kept: ${root}\n`)
+    else rmSync(root, { recursive: true, force: true })
   }
   return { servers, stop }
 }
