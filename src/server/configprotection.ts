@@ -38,12 +38,21 @@ export function readProtection(s: Settings, jaas: JaasFile | null): QuorumProtec
   if (portUnification) {
     s.warn(key!.where, 'portUnification=true: members are let in without TLS too; end a change to TLS by taking it out')
   }
-  return { sslQuorum, portUnification, tls: sslQuorum || portUnification ? readTls(s, 'ssl.quorum') : null, auth }
+  const tls = sslQuorum || portUnification ? readTls(s, 'ssl.quorum') : null
+  if (tls !== null && tls.trustStore === null) {
+    const where = (s.find('sslQuorum') ?? key)!.where
+    s.warn(
+      where,
+      'ssl.quorum.trustStore.location is not set: whoever has a certificate of any authority can be a member',
+    )
+  }
+  return { sslQuorum, portUnification, tls, auth }
 }
 
-/** Is everybody kept out who has neither a certificate that is trusted nor a password? */
+/** Is everybody kept out who has neither a certificate of our own authority nor a password? */
 export function isProtected({ sslQuorum, portUnification, tls, auth }: QuorumProtection): boolean {
-  return (sslQuorum && !portUnification && tls?.clientAuth === 'need') || auth?.serverRequired === true
+  if (auth?.serverRequired === true) return true
+  return sslQuorum && !portUnification && tls !== null && tls.clientAuth === 'need' && tls.trustStore !== null
 }
 
 function readAuth(s: Settings, jaas: JaasFile | null): QuorumAuthConfig | null {

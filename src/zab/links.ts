@@ -103,8 +103,8 @@ export const LINKS_DEFAULTS = {
   lookup: systemLookup,
   transport: null as Transport | null,
   transportTimeoutMs: { election: 10_000, learner: 10_000, observer: 10_000 },
-  halfMadeMax: 128,
-  halfMadePerAddressMax: 32,
+  halfMadeMax: 256,
+  halfMadePerAddressMax: 64,
 } as const
 
 export type LinksLog = (level: 'debug' | 'info' | 'warn', fields: Record<string, unknown>, message: string) => void

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
-import { readProtection } from '../../../src/server/configprotection.ts'
+import { isProtected, readProtection } from '../../../src/server/configprotection.ts'
 import { openQuorumSecurity } from '../../../src/server/quorumsecurity.ts'
 import { parseJaas } from '../../../src/server/sasl/jaas.ts'
 import { Settings } from '../../../src/server/settings.ts'
@@ -379,6 +379,22 @@ describe('the settings of security between members', () => {
     expect(refusal(`${SASL}quorum.auth.server.saslLoginContext=Other`)).toMatch(
       /^zoo\.cfg:4: no section Other for members/,
     )
+  })
+
+  test('X1 count as protection when they keep everybody out who has no certificate of our authority, and no password', () => {
+    const protects = (lines: string): boolean =>
+      isProtected(
+        readProtection(
+          new Settings(lines, 'zoo.cfg', new Map()),
+          parseJaas(jaas(), 'jaas.conf', () => null),
+        ),
+      )
+    for (const lines of [TLS + MEMBER, SASL, SASL + TLS + BOTH + MEMBER]) expect(protects(lines), lines).toBe(true)
+    const noStore = `${TLS}ssl.quorum.keyStore.location=server.pem\n`
+    const noClientAuth = `${TLS}${MEMBER}ssl.quorum.clientAuth=want\n`
+    for (const lines of ['', BOTH + MEMBER, TLS + BOTH + MEMBER, SASL_ACCEPTED, SASL_DIALED, noStore, noClientAuth]) {
+      expect(protects(lines), lines).toBe(false)
+    }
   })
 
   test('have the names of sections as Java has them, or others', () => {
