@@ -59,13 +59,13 @@ export class GssapiServer implements SaslServer {
       if (token.length > 0) throw new SaslError('a token where none was expected')
       return this.offer(context)
     }
-    this.conclude(context, context.unwrap(token))
+    this.conclude(context, context.context.unwrap(token))
     return null
   }
 
   private offer(context: AcceptedContext): Uint8Array {
     this.state = 'offered'
-    return context.wrap(Uint8Array.from([NO_PROTECTION, 0, 0, 0]))
+    return context.context.wrap(Uint8Array.from([NO_PROTECTION, 0, 0, 0]))
   }
 
   private conclude(context: AcceptedContext, choice: Uint8Array): void {
