@@ -15,6 +15,7 @@ import { runPackage } from './package/suite.mjs'
 import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
 import { runSasl } from './sasl/suite.mjs'
+import { runTls } from './tls/suite.mjs'
 import { fetchJavaTools, runTools } from './tools/suite.mjs'
 import { fetchZkCli, runTranscripts } from './zkcli-transcripts/suite.mjs'
 
@@ -44,6 +45,7 @@ export const suites = [
   { name: 'package', fetch: fetchJavaClient, runAlone: runPackage },
   { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
   { name: 'audit', fetch: fetchJavaTools, runAlone: runAudit },
+  { name: 'tls', fetch: fetchJavaClient, runAlone: runTls },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
 
