@@ -13,6 +13,13 @@ import { runToEnd } from './process.mjs'
 export const versions = {
   zookeeper: '3.9.5',
   curator: '5.9.0',
+  /**
+   * The oldest first, and what they log with. The last of each line, but of 3.4 the last that finds an address in a JDK of
+   * today (ZOOKEEPER-3779). Of 3.9 there is the suite `java`.
+   */
+  oldClients: ['3.3.6', '3.4.12', '3.5.10', '3.6.4', '3.8.6'],
+  log4j: '1.2.17',
+  slf4j: '1.7.36',
   kazoo: '2.11.0',
   pureSasl: '0.6.2',
   // Upstream version only: Debian rebuilds a package (-11+deb12u1, u2, ...) and drops the build before it.
@@ -55,6 +62,44 @@ export async function fetchCurator() {
     ['ch.qos.logback', 'logback-classic'],
   ])
   return fetchJars('curator', versions.curator, pom, `curator-recipes-${versions.curator}.jar`)
+}
+
+/** Fetches what a client of each old version needs, and no more. Returns the folders of jars by version. */
+export async function fetchOldClients() {
+  const items = versions.oldClients.flatMap((version) => {
+    const minor = Number(version.split('.')[1])
+    const jars = [['org.apache.zookeeper:zookeeper', version]]
+    if (minor >= 5) jars.push(['org.apache.zookeeper:zookeeper-jute', version])
+    if (minor < 4) jars.push(['log4j:log4j', versions.log4j])
+    else jars.push(['org.slf4j:slf4j-api', versions.slf4j], ['org.slf4j:slf4j-nop', versions.slf4j])
+    return jars.map(([name, jarVersion]) => ({ name, jarVersion, folder: version }))
+  })
+  const pom = copyPom(items)
+  const home = await cached('old-clients', versions.oldClients.at(-1), pom, async (tmp) => {
+    writeFileSync(join(tmp, 'pom.xml'), pom)
+    await runToEnd('mvn', ['-q', '-B', '-f', join(tmp, 'pom.xml'), 'dependency:copy'])
+  })
+  return Object.fromEntries(versions.oldClients.map((version) => [version, join(home, version)]))
+}
+
+/** Copies jars by name, without what they depend on. */
+function copyPom(items) {
+  const item = ({ name, jarVersion, folder }) => {
+    const [group, artifact] = name.split(':')
+    return `<artifactItem><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${jarVersion}</version>
+      <outputDirectory>\${project.basedir}/${folder}</outputDirectory></artifactItem>`
+  }
+  return `<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>interop</groupId><artifactId>peers</artifactId><version>1</version><packaging>pom</packaging>
+  <build><plugins><plugin>
+    <groupId>org.apache.maven.plugins</groupId><artifactId>maven-dependency-plugin</artifactId>
+    <configuration><artifactItems>
+      ${items.map(item).join('\n      ')}
+    </artifactItems></configuration>
+  </plugin></plugins></build>
+</project>
+`
 }
 
 async function fetchJars(name, version, pom, witness) {

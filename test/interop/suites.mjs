@@ -11,8 +11,17 @@ import { runAudit } from './audit/suite.mjs'
 import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
 import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
+import { runOldClients } from './oldclients/suite.mjs'
 import { runPackage } from './package/suite.mjs'
-import { fetchCClient, fetchCurator, fetchGoClient, fetchJavaClient, fetchKazoo, fetchNodeClient } from './peers.mjs'
+import {
+  fetchCClient,
+  fetchCurator,
+  fetchGoClient,
+  fetchJavaClient,
+  fetchKazoo,
+  fetchNodeClient,
+  fetchOldClients,
+} from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
 import { runSasl } from './sasl/suite.mjs'
 import { runTls } from './tls/suite.mjs'
@@ -34,6 +43,7 @@ export const suites = [
     config: { snapCount: 2000 }, // so that its restarts meet snapshots, not one long log
     timeoutMs: 600_000,
   },
+  { name: 'old-clients', fetch: fetchOldClients, run: runOldClients },
   { name: 'zkcli-transcripts', fetch: fetchZkCli, runAlone: runTranscripts },
   { name: 'c', fetch: fetchCClient, program: cProgram, timeoutMs: 300_000 },
   { name: 'kazoo', fetch: fetchKazoo, program: kazooProgram, timeoutMs: 600_000 },
