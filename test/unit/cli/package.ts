@@ -31,7 +31,7 @@ export function installPackage(): InstalledPackage {
   execFileSync(process.execPath, [compiler, '-p', join(ROOT, 'tsconfig.build.json'), '--outDir', join(home, 'dist')])
   for (const part of ['bin', 'conf', 'package.json']) cpSync(join(ROOT, part), join(home, part), { recursive: true })
   symlinkSync(join(ROOT, 'node_modules'), join(home, 'node_modules'))
-  for (const command of ['zoowarden', 'zkServer.sh'])
+  for (const command of ['zoowarden', 'zkServer.sh', 'zkCli.sh'])
     symlinkSync(join('..', 'zoowarden', 'bin', command), join(bin, command))
   return { bin, work, remove: () => rmSync(dir, { recursive: true, force: true }) }
 }
@@ -47,6 +47,8 @@ export interface Running {
   /** Settles with everything on stdout once it matches. Rejects if the process ends before. */
   stdoutMatching(pattern: RegExp): Promise<string>
   closeStdin(): void
+  /** The last that it reads from stdin. */
+  type(input: string): void
   kill(signal: NodeJS.Signals): void
   readonly ended: Promise<Ended>
 }
@@ -87,6 +89,7 @@ export function start(
         look()
       }),
     closeStdin: () => child.stdin.end(),
+    type: (input) => child.stdin.end(input),
     kill: (signal) => child.kill(signal),
     ended,
   }
