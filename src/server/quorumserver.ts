@@ -27,9 +27,9 @@ import { ConfigFiles } from './configfiles.ts'
 import { DataFolders } from './datafolders.ts'
 import type { ServerView } from './fourletter.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { LimitedLog } from './limitedlog.ts'
 import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
-import { LogLimit } from './loglimit.ts'
 import { MemberLife } from './memberlife.ts'
 import { hostsOf, type Membership, parseConfigText } from './members.ts'
 import { Metrics } from './metrics.ts'
@@ -63,7 +63,7 @@ export class QuorumServer {
   private readonly housekeeping: Housekeeping
   private readonly files: ConfigFiles
   private readonly failure: Failure
-  private readonly logLimit: LogLimit
+  private readonly limited: LimitedLog
   private readonly startedMs: number
   private life: MemberLife | null
   /** The last one known to be in force, for the next life. */
@@ -86,7 +86,7 @@ export class QuorumServer {
     this.onProgress = onProgress
     this.metrics = new Metrics(Math.random, config.metricsProvider.kind === 'prometheus')
     this.failure = new Failure()
-    this.logLimit = new LogLimit()
+    this.limited = new LimitedLog(logger, nowMs)
     this.startedMs = nowMs()
     this.life = null
     this.membership = config.quorum.membership
@@ -114,7 +114,7 @@ export class QuorumServer {
         view: () => view,
         onInput: () => this.life?.member.clockFirst(),
         info: (message, fields) => logger.debug(fields, message),
-        warn: (message, fields) => this.warn(message, fields),
+        warn: (message, fields) => this.limited.write('warn', message, fields),
       },
       this.turn,
       this.metrics,
@@ -210,7 +210,7 @@ export class QuorumServer {
     const { openQuorumSecurity } = await import('./quorumsecurity.ts')
     return openQuorumSecurity(protection, () => hostsOf(this.membership), {
       info: (message, fields) => this.logger.info(fields, message),
-      warn: (message, fields) => this.warn(message, fields),
+      warn: (message, fields) => this.limited.write('warn', message, fields),
     })
   }
 
@@ -231,8 +231,8 @@ export class QuorumServer {
       want: () => this.turn.want(),
       failed,
       log: (level, fields, message) => {
-        if (level === 'warn') this.warn(message, fields)
-        else logger[level](fields, message)
+        if (level === 'debug') logger.debug(fields, message)
+        else this.limited.write(level, message, fields)
       },
       progress: (progress) => this.onRead(progress),
       config: (quorum, committed, done) => this.onConfig(quorum, committed, done),
@@ -291,13 +291,6 @@ export class QuorumServer {
     } catch (err) {
       this.logger.warn({ err, port: address.port }, 'cannot listen on the client port of the new configuration')
     }
-  }
-
-  /** Worth a line, but not as many as clients and peers like. */
-  private warn(message: string, fields: Record<string, unknown>): void {
-    const leftOut = this.logLimit.admit(message, nowMs())
-    if (leftOut === 0) this.logger.warn(fields, message)
-    else if (leftOut > 0) this.logger.warn({ ...fields, leftOut }, message)
   }
 
   private close(): Promise<void> {

@@ -32,9 +32,9 @@ import type { Config } from './config.ts'
 import { DataFolders } from './datafolders.ts'
 import type { ServerView } from './fourletter.ts'
 import { Housekeeping } from './housekeeping.ts'
+import { LimitedLog } from './limitedlog.ts'
 import type { Lives } from './lives.ts'
 import type { Logger } from './logger.ts'
-import { LogLimit } from './loglimit.ts'
 import { Metrics } from './metrics.ts'
 import { lengthMaxOf, makeAuth, makeState, Relay, snapshotOptions, zxidText } from './parts.ts'
 import { Pipeline, type PipelineHost } from './pipeline.ts'
@@ -74,7 +74,7 @@ export class StandaloneServer {
   private readonly onProgress: OnProgress | null
   private ports: ClientPorts
   private readonly housekeeping: Housekeeping
-  private readonly logLimit: LogLimit
+  private readonly limited: LimitedLog
   private readonly startedMs: number
   private readonly view: ServerView
   private closing: Promise<void> | null
@@ -104,7 +104,7 @@ export class StandaloneServer {
     this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
     this.starting = new Starting()
     this.ports = NO_PORTS
-    this.logLimit = new LogLimit()
+    this.limited = new LimitedLog(logger, nowMs)
     this.closing = null
     this.lives = processLives(
       {
@@ -128,7 +128,7 @@ export class StandaloneServer {
         view: () => view,
         onInput: () => {},
         info: (message, fields) => logger.debug(fields, message),
-        warn: (message, fields) => this.warnOfClient(message, fields),
+        warn: (message, fields) => this.limited.write('warn', message, fields),
       },
       this.turn,
       this.metrics,
@@ -294,13 +294,6 @@ export class StandaloneServer {
     if (line !== null) this.logger.info(line, 'loading')
   }
 
-  /** What a client has done wrong: worth a line, but not as many as the client likes. */
-  private warnOfClient(message: string, fields: Record<string, unknown>): void {
-    const leftOut = this.logLimit.admit(message, nowMs())
-    if (leftOut === 0) this.logger.warn(fields, message)
-    else if (leftOut > 0) this.logger.warn({ ...fields, leftOut }, message)
-  }
-
   private pipelineHost(): PipelineHost {
     const { logger } = this
     return {
@@ -322,15 +315,11 @@ export class StandaloneServer {
       },
       sessionEnded: (session, expired) => {
         const fields = { session: id64Hex(session.hi, session.lo) }
-        if (expired) {
-          this.metrics.counters.stale_sessions_expired++
-          logger.info(fields, 'session expired')
-        } else {
-          logger.debug(fields, 'session closed')
-        }
+        if (expired) this.metrics.counters.stale_sessions_expired++
+        logger.debug(fields, 'session closed')
       },
-      info: (message, fields) => logger.info(fields, message),
-      warn: (message, fields) => this.warnOfClient(message, fields),
+      info: (message, fields) => this.limited.write('info', message, fields),
+      warn: (message, fields) => this.limited.write('warn', message, fields),
     }
   }
 
