@@ -249,9 +249,15 @@ function aclText({ buf, aclOff, aclEnd }: WriteOp): string {
     const perms = input.int()
     const scheme = input.string() ?? 'null'
     const id = input.string() ?? 'null'
-    text += `${scheme}:${scheme === 'digest' ? id.replace(/:.*/s, ':x') : id}:${permsText(perms)}`
+    text += `${scheme}:${scheme === 'digest' ? masked(id) : id}:${permsText(perms)}`
   }
   return text
+}
+
+/** `user:digest`; what has another form may be a password by mistake. */
+function masked(id: string): string {
+  const colon = id.indexOf(':')
+  return colon === -1 ? 'x' : `${id.slice(0, colon)}:x`
 }
 
 function permsText(perms: number): string {

@@ -1,11 +1,20 @@
 /** Which settings are secrets, and the text of a configuration without them. Pure. */
 
+import { knownKey, nearestKey } from './configkeys.ts'
 import { parseProperties } from './properties.ts'
 
 export const MASK = '***'
 
-/** The value of such a key is nobody's business; a path to a file with it is no secret. */
+/** The value of such a key is nobody's business, nor is that of a key that was meant to be one. */
 export function isSecretKey(key: string): boolean {
+  if (isNamedSecret(key)) return true
+  if (knownKey(key.replace(/^zookeeper\./, '')) !== null) return false
+  const meant = nearestKey(key)
+  return meant !== null && isNamedSecret(meant)
+}
+
+/** A path to a file with a secret is no secret. */
+function isNamedSecret(key: string): boolean {
   return /passw|secret|superdigest|token|credential/i.test(key) && !/(path|file|location)$/i.test(key)
 }
 

@@ -24,6 +24,7 @@ import {
 } from './peers.mjs'
 import { javaFlags, runToEnd } from './process.mjs'
 import { runSasl } from './sasl/suite.mjs'
+import { runSecrets } from './secrets/suite.mjs'
 import { runTls } from './tls/suite.mjs'
 import { fetchJavaTools, runTools } from './tools/suite.mjs'
 import { fetchZkCli, runTranscripts } from './zkcli-transcripts/suite.mjs'
@@ -56,6 +57,7 @@ export const suites = [
   { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
   { name: 'audit', fetch: fetchJavaTools, runAlone: runAudit },
   { name: 'tls', fetch: fetchJavaClient, runAlone: runTls },
+  { name: 'secrets', fetch: async () => '', runAlone: runSecrets },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
 
