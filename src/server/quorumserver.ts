@@ -39,7 +39,7 @@ import type { QuorumSecurity } from './quorumsecurity.ts'
 import { Failure, type OnProgress, type RunningServer } from './running.ts'
 import { ownValues, Starting, standingOf } from './starting.ts'
 import { Turn } from './turn.ts'
-import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
+import { makeGaugeSets, makeGauges, makeView, tlsValues, type ViewParts } from './view.ts'
 
 const nowMs = (): number => Math.floor(performance.now())
 const wallMs = (): number => Date.now()
@@ -161,7 +161,10 @@ export class QuorumServer {
       nowMs,
       wallMs,
       standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
-      tlsDaysLeft: () => [],
+      tlsDaysLeft: () => [
+        ['client', this.clients.certificateDaysLeft],
+        ['quorum', this.security?.daysLeft() ?? null],
+      ],
       running: () => {
         if (this.life === null || !this.life.serving) return null
         const { state, pipeline, sessions } = this.life.member
@@ -262,7 +265,11 @@ export class QuorumServer {
       return
     }
     const parts = this.viewParts()
-    const more = (): (readonly [string, number])[] => [...ownValues(this.starting, false), ...life.view.gauges()]
+    const more = (): (readonly [string, number])[] => [
+      ...ownValues(this.starting, false),
+      ...tlsValues(parts),
+      ...life.view.gauges(),
+    ]
     metrics.register(makeGauges(parts), makeGaugeSets(parts), more)
   }
 

@@ -48,7 +48,7 @@ import { ownValues, Starting, standingOf } from './starting.ts'
 import { Storage } from './storage.ts'
 import { Throttle } from './throttle.ts'
 import { Turn } from './turn.ts'
-import { makeGaugeSets, makeGauges, makeView, type ViewParts } from './view.ts'
+import { makeGaugeSets, makeGauges, makeView, tlsValues, type ViewParts } from './view.ts'
 
 /** Id of a standalone server, in the top byte of its session ids (Java: ServerConfig's default). */
 const STANDALONE_SERVER_ID = 1
@@ -162,7 +162,7 @@ export class StandaloneServer {
       wallMs,
       ensemble: null,
       standing: () => standingOf(this.starting, this.lives.beginning, this.lives.asideFor),
-      tlsDaysLeft: () => [],
+      tlsDaysLeft: () => [['client', this.clients.certificateDaysLeft]],
       running,
     }
   }
@@ -260,7 +260,10 @@ export class StandaloneServer {
     this.starting.end()
     this.running = { state, pipeline, sessions }
     const parts = this.viewParts(() => this.clients)
-    metrics.register(makeGauges(parts), makeGaugeSets(parts), () => ownValues(this.starting, false))
+    metrics.register(makeGauges(parts), makeGaugeSets(parts), () => [
+      ...ownValues(this.starting, false),
+      ...tlsValues(parts),
+    ])
     this.clients.serve(pipeline)
     logger.info(
       {

@@ -338,6 +338,11 @@ export function makeGauges(parts: ViewParts): Gauges {
   }
 }
 
+/** The keys of `mntr` that tell when certificates end; ours. */
+export function tlsValues(parts: ViewParts): [string, number][] {
+  return parts.tlsDaysLeft().flatMap(([port, days]) => (days === null ? [] : [[`tls_${port}_days_left`, days]]))
+}
+
 /** Quota figures by namespace, the first segment of the path. */
 export function makeGaugeSets(parts: ViewParts): GaugeSets {
   const pick = (

@@ -48,11 +48,12 @@ export type SecureDone = (err: Error | null, secure: TLSSocket | null) => void
 export interface TlsEndpointOptions {
   /** False where this end only ever connects, so that it needs no keys of its own. */
   readonly serves?: boolean
+  /** How long a handshake may take; by default what Java's (Netty's) may. */
+  readonly handshakeMs?: number
 }
 
 type Side = 'server' | 'client'
 
-/** Java's (Netty's) limit for a handshake. */
 const HANDSHAKE_MS = 10_000
 const DAY_MS = 86_400_000
 /** Own certificates that end within this are worth a warning. */
@@ -70,12 +71,14 @@ export function openTlsEndpoint(config: TlsConfig, log: TlsLog, options: TlsEndp
         'every client must have one',
     )
   }
-  return new Endpoint(config, log, readMaterial(config, Date.now()))
+  const handshakeMs = options.handshakeMs ?? HANDSHAKE_MS
+  return new Endpoint(config, log, handshakeMs, readMaterial(config, Date.now()))
 }
 
 class Endpoint implements TlsEndpoint {
   private readonly config: TlsConfig
   private readonly log: TlsLog
+  private readonly handshakeMs: number
   /** Never listens: it is handed its sockets. */
   private readonly server: Server
   private readonly accepting: Map<string, Accepting>
@@ -85,7 +88,8 @@ class Endpoint implements TlsEndpoint {
   private context: SecureContext
   private warnedOf: string
 
-  constructor(config: TlsConfig, log: TlsLog, material: Material) {
+  constructor(config: TlsConfig, log: TlsLog, handshakeMs: number, material: Material) {
+    this.handshakeMs = handshakeMs
     this.config = config
     this.log = log
     this.material = material
@@ -98,7 +102,7 @@ class Endpoint implements TlsEndpoint {
     this.server = createServer({
       requestCert,
       rejectUnauthorized: false,
-      handshakeTimeout: HANDSHAKE_MS,
+      handshakeTimeout: handshakeMs,
     })
     useContext(this.server, makeContext(config, 'server', material))
     this.server.on('secureConnection', (socket) => this.onAccepted(socket))
@@ -174,7 +178,7 @@ class Endpoint implements TlsEndpoint {
       else this.checkRevocation(secure, settle)
     }
     const onClose = (): void => settle(new Error('closed during the handshake'))
-    const timer = setTimeout(() => settle(new Error('the TLS handshake takes too long')), HANDSHAKE_MS)
+    const timer = setTimeout(() => settle(new Error('the TLS handshake takes too long')), this.handshakeMs)
     secure.on('secureConnect', onSecure)
     secure.on('close', onClose)
     secure.on('error', settle) // stays on behind a failure, when more errors may come

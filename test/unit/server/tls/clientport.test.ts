@@ -101,6 +101,7 @@ describe('secureClientPort', () => {
     const one = client(securePort, 'client.pem')
     await one.create('/a', new Uint8Array([1]))
     expect((await client(port, null).getData('/a')).data).toEqual(new Uint8Array([1]))
+    expect(await metric(port, 'tls_client_days_left')).toBeGreaterThan(30_000)
     const conf = await ask(plain(port), 'conf')
     expect(conf).toContain(`clientPort=${port}\nsecureClientPort=${securePort}\n`)
     await server!.close()

@@ -158,6 +158,29 @@ describe('two ends of TLS', () => {
     await talk(await meet(open(server), strict)) // a certificate for 127.0.0.1
   })
 
+  it('X9: never ask a reverse zone for the name of an address', async () => {
+    // 127.0.0.1 leads back to localhost, which is the one name in this certificate.
+    const strict = open({ ...server, clientHostnameVerification: 'true', allowReverseDnsLookup: 'true' })
+    const { theirs } = await meet(open({ ...client, 'keyStore.location': fixture('rsa-traditional.pem') }), strict)
+    expect(String(theirs)).toContain('is not for its address 127.0.0.1')
+  })
+
+  it('do not wait for ever for a handshake', async () => {
+    const { port, accepted } = await listen()
+    const silent = connectPlain(port, '127.0.0.1')
+    silent.on('error', () => {})
+    const socket = await accepted
+    const endpoint = open(server, { handshakeMs: 20 })
+    const late = await new Promise((resolve) => endpoint.accept(socket, (err) => resolve(err)))
+    expect(String(late)).toContain('TLS handshake timeout')
+
+    const other = await listen()
+    const dialled = connectPlain(other.port, '127.0.0.1')
+    await new Promise((resolve) => dialled.once('connect', resolve))
+    const err = await new Promise((resolve) => endpoint.connect(dialled, ['localhost'], (err) => resolve(err)))
+    expect(String(err)).toContain('takes too long')
+  })
+
   it('trust an authority in the middle of a chain, and a single certificate, as Java does', async () => {
     await talk(await meet(open(client), open({ ...server, 'trustStore.location': fixture('mid.pem') })))
     await talk(await meet(open(client), open({ ...server, 'trustStore.location': fixture('client-only.pem') })))
