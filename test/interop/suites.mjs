@@ -12,6 +12,7 @@ import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
 import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
 import { runOldClients } from './oldclients/suite.mjs'
+import { runOverload } from './overload/suite.mjs'
 import { runPackage } from './package/suite.mjs'
 import {
   fetchCClient,
@@ -57,6 +58,7 @@ export const suites = [
   { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
   { name: 'audit', fetch: fetchJavaTools, runAlone: runAudit },
   { name: 'tls', fetch: fetchJavaClient, runAlone: runTls },
+  { name: 'overload', fetch: fetchJavaTools, runAlone: runOverload },
   { name: 'secrets', fetch: async () => '', runAlone: runSecrets },
   { name: 'tools', fetch: fetchJavaTools, runAlone: runTools },
 ]
