@@ -1,7 +1,8 @@
 /**
- * The interop suite `secrets` (X10): servers with every key that holds a secret set, used well and badly, and configurations
+ * The interop suite `secrets` (X10, X13): servers with every key that holds a secret set, used well and badly, and configurations
  * that are refused for something near a secret. Then everything they have said anywhere is searched: the log at its most
- * talkative, the audit log, four-letter words, admin pages, standard error. Needs openssl; no Java.
+ * talkative, the audit log, four-letter words, admin pages, standard error; for secrets, and for lines that a client has
+ * forged with the names it uses. Needs openssl; no Java.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -141,6 +142,7 @@ async function useServer(dir, format, options, report) {
   try {
     await server.start()
     await misuse(server, secure, passwords)
+    const forger = await forge(server)
     for (const word of words) said.set(word, await fourLetterWord(server.port, word))
     for (const page of pages.split(' ')) {
       for (const authorization of [undefined, `digest super:${keys.superPassword}`, `digest super:${keys.admin}`]) {
@@ -149,6 +151,7 @@ async function useServer(dir, format, options, report) {
         said.set(`/commands/${page}`, (said.get(`/commands/${page}`) ?? '') + answer)
       }
     }
+    forger.abandon()
     await server.stop()
   } finally {
     await server.kill()
@@ -159,6 +162,11 @@ async function useServer(dir, format, options, report) {
     const found =
       leaks(text) ?? passwords.map((each) => (text.includes(each) ? `password ${each}` : null)).find(Boolean)
     report(!found, `${format}: nothing in ${where}, ${text.length} characters`, found ?? undefined)
+    const forged = forgery(text)
+    report(forged === null, `${format}: nobody forges a line of ${where}`, forged ?? undefined)
+  }
+  for (const where of ['log', 'wchp', 'wchc', '/commands/watches']) {
+    report(said.get(where).includes('FORGED'), `${format}: ${where} has the name that was to forge a line`)
   }
   report(said.get('log').includes('operation=create'), `${format}: the audit log was a part of the log`)
   report(/"keyStore\.pas|ssl\.keyStore\.pasword/.test(said.get('log')), `${format}: the slip was warned of by its name`)
@@ -205,6 +213,46 @@ async function misuse(server, secure, passwords) {
     socket.on('close', resolve)
   })
   client.abandon()
+}
+
+const forging = 'x\nFORGED\r\u001b[2J\u0085FORGED\u2028FORGED\u202e\u009b2K\tresult=success'
+
+/** Uses a name that ends lines wherever a client has one to choose. Its watches are still there afterwards. */
+async function forge(server) {
+  const client = await WireClient.connect({ port: server.port })
+  const text = (string) => Buffer.concat([int(Buffer.byteLength(string)), Buffer.from(string)])
+  const path = `/${forging}`
+  await client.auth('digest', `${forging}:${keys.client}`)
+  await client.create(path, Buffer.from('x'))
+  await client.create(`${path}/child`, Buffer.from('x'), { flags: 3 })
+  await client.setData(path, Buffer.from('x'))
+  await client.delete(path)
+  await client.setACL(path, [{ perms: 31, scheme: forging, id: forging }])
+  await client.multi([{ create: path, data: Buffer.from('x') }])
+  await client.request(3, Buffer.concat([text(path), Buffer.from([1])])) // exists, and watch
+  await client.request(106, Buffer.concat([text(path), int(1)])) // addWatch, recursive
+  await client.request(101, Buffer.concat([Buffer.alloc(8), int(1), text(`${path}2`), int(0), int(0)])) // setWatches
+  const stranger = await WireClient.connect({ port: server.port })
+  await stranger.auth(forging, forging).catch(() => {})
+  const talker = await WireClient.connect({ port: server.port })
+  const long = Buffer.concat([text(path), int(3_000_000), Buffer.alloc(3_000_000)])
+  await talker.request(5, long).catch(() => {})
+  return client
+}
+
+function int(value) {
+  const bytes = Buffer.alloc(4)
+  bytes.writeInt32BE(value)
+  return bytes
+}
+
+/** What in a text ends a line or moves the cursor, and is not the server's own; null: nothing. JSON need not escape C1. */
+function forgery(text) {
+  const page = /(?![\n\r\t\u0080-\u009f])\p{Cc}|^\W*FORGED/mu
+  const line = /(?![\n\r\t])[\p{Cc}\p{Cf}\u2028]|^\W*FORGED/mu
+  const raw = text.startsWith('200 ') ? page : line
+  const found = raw.exec(text)
+  return found === null ? null : `${JSON.stringify(text.slice(Math.max(0, found.index - 80), found.index + 60))}`
 }
 
 function get(port, path, headers) {
