@@ -43,7 +43,9 @@ export class Throttle {
     if (this.tokensMax === 0) return true
     const { options } = this
     const newWeight = local ? options.localWeight : options.globalWeight
-    const wanted = !options.weightEnabled ? 1 : renewal ? options.renewWeight : newWeight
+    const weight = renewal ? options.renewWeight : newWeight
+    // A weight above all tokens together would never be let in.
+    const wanted = options.weightEnabled ? Math.min(weight, this.tokensMax) : 1
     const elapsedMs = nowMs - this.filledMs
     if (elapsedMs > options.fillTimeMs) {
       const refill = Math.floor((elapsedMs * this.fillCount) / options.fillTimeMs)
