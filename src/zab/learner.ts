@@ -47,7 +47,7 @@ import {
 } from './packets.ts'
 import { NO_HISTORY, PACKET_BYTES_MAX, quorumOfProposal, type RoleCore, type RoleHost } from './role.ts'
 import type { Epoch, ForwardedRequest, LearnerView, LinkId, LinkKind, Proposal, Quorum, Sid } from './types.ts'
-import { TXN_RECONFIG, txnType } from './types.ts'
+import { TXN_HEADER_BYTES, TXN_RECONFIG, txnType, txnZxid } from './types.ts'
 
 type State =
   | 'dialing'
@@ -480,9 +480,9 @@ export class Learner implements RoleCore, Upstream {
   }
 
   private onProposal({ zxid, data }: QuorumPacket): void {
-    if (data === null) throw new ProtocolError('a proposal without bytes', 0)
+    const txn = wholeTxn(zxid, data)
     if (!this.isNew(zxid)) return
-    const bytes = data.slice()
+    const bytes = txn.slice()
     if (txnType(bytes) === TXN_RECONFIG) {
       this.host.sawConfig(this.parsed(() => quorumOfProposal(bytes, this.host.parse)))
     }
@@ -515,8 +515,7 @@ export class Learner implements RoleCore, Upstream {
   private onInform({ type, zxid, data }: QuorumPacket): void {
     const activates = type === Packet.informAndActivate
     const designated = activates ? readActivate(data) : null
-    const bytes = activates ? readInformProposal(data) : data
-    if (bytes === null) throw new ProtocolError('an INFORM without bytes', 0)
+    const bytes = wholeTxn(zxid, activates ? readInformProposal(data) : data)
     if (zxid <= this.zxidCommitted && this.state !== 'live') return
     const known = this.host.log.after(this.zxidCommitted)
     if (known?.zxid === zxid) {
@@ -650,4 +649,12 @@ export class Learner implements RoleCore, Upstream {
   countOutstanding(): number {
     return 0
   }
+}
+
+/** With its header, which says the packet's zxid again: the log goes by that one. */
+function wholeTxn(zxid: Zxid, data: Uint8Array | null): Uint8Array {
+  if (data === null || data.length < TXN_HEADER_BYTES) throw new ProtocolError('a proposal without its header', 12)
+  const said = txnZxid(data)
+  if (said !== zxid) throw new ProtocolError(`a proposal 0x${zxidHex(zxid)} that says it is 0x${zxidHex(said)}`, 28)
+  return data
 }

@@ -3,7 +3,8 @@
  *
  * Everything here but links.ts, sockets.ts and transport.ts is pure: bytes, times and ids come in through `Zab` (peer.ts), and what is
  * to be done goes out through `ZabOut`. A proposal is opaque: TxnHeader, body and, if the leader wrote one, digest, the
- * bytes of a log entry. Of it only the type at offset 28 is looked at, to recognise a reconfiguration.
+ * bytes of a log entry. Of it only two fields are looked at: the zxid at
+ * offset 12, which must be that of its packet, and the type at offset 28, to recognise a reconfiguration.
  *
  * Three positions of a member's history matter, and they never pass each other the wrong way:
  *
@@ -14,6 +15,7 @@
  * it (ZOOKEEPER-2845, 4712) and the tree never has to be wound back for it.
  */
 
+import { readInt } from '../jute/input.ts'
 import type { Zxid } from '../jute/zxid.ts'
 
 /** A server's id: any safe integer. Java's special values (-2^63 of non-voters, 2^63-1) exist on the wire only. */
@@ -383,6 +385,7 @@ export interface ElectionPort {
 
 /** The type of a reconfiguration's transaction. */
 export const TXN_RECONFIG = 16
+const TXN_ZXID_OFFSET = 12
 const TXN_TYPE_OFFSET = 28
 /** Bytes of a TxnHeader: clientId 8, cxid 4, zxid 8, time 8, type 4. */
 export const TXN_HEADER_BYTES = 32
@@ -392,4 +395,9 @@ export function txnType(proposal: Uint8Array): number {
   if (proposal.length < TXN_HEADER_BYTES) return 0
   const at = TXN_TYPE_OFFSET
   return (proposal[at]! << 24) | (proposal[at + 1]! << 16) | (proposal[at + 2]! << 8) | proposal[at + 3]!
+}
+
+/** The transaction's zxid, as its header has it; it must be whole. */
+export function txnZxid(proposal: Uint8Array): Zxid {
+  return readInt(proposal, TXN_ZXID_OFFSET) * 0x1_0000_0000 + (readInt(proposal, TXN_ZXID_OFFSET + 4) >>> 0)
 }

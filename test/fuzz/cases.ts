@@ -5,10 +5,22 @@ import type { Base } from './bases.ts'
 import { type Checkpoint, checkpointCase } from './checkpoint.ts'
 import { damage } from './damage.ts'
 import { gunzip, gzip, recordsOf, resealLog, resealSnapshot, snappyOf } from './formats.ts'
+import type { Sample } from './samples.ts'
 
 /** `epoch`: these and the other small files. `tools`: the programs for files, on damaged logs
  * and snapshots. */
-export const KINDS = ['log', 'snapshot', 'epoch', 'config', 'tools', 'archive', 'checkpoint'] as const
+export const KINDS = [
+  'log',
+  'snapshot',
+  'epoch',
+  'config',
+  'tools',
+  'archive',
+  'checkpoint',
+  'keystore',
+  'login',
+  'quorum',
+] as const
 export type Kind = (typeof KINDS)[number]
 
 export interface Case {
@@ -33,17 +45,6 @@ const MARKS: Readonly<Record<string, string>> = {
 /** What the epoch files hold, in folders of ours. */
 export const EPOCH_TEXT = '2'
 
-/** As /zookeeper/config and a dynamic file have it. */
-const CONFIG_TEXT = [
-  'server.1=alpha:2888:3888:participant;0.0.0.0:2181',
-  'server.2=[::1]:2889:3889|10.0.0.2:2889:3889:participant;[::1]:2182',
-  'server.3=gamma:2890:3890:observer',
-  'group.1=1:2',
-  'weight.1=1',
-  'weight.2=0',
-  'version=100000000',
-].join('\n')
-
 /** What cases are drawn from, and compared with. */
 export interface Material {
   bases: readonly Base[]
@@ -51,9 +52,11 @@ export interface Material {
   archive: Uint8Array | null
   /** For its kind of case. */
   checkpoint: Checkpoint | null
+  /** For the kinds without a folder. */
+  samples: readonly Sample[]
 }
 
-export function caseOf(kind: Kind, seed: number, { bases, archive, checkpoint }: Material): Case {
+export function caseOf(kind: Kind, seed: number, { bases, archive, checkpoint, samples }: Material): Case {
   const random = new Random(seed).fork(kind)
   switch (kind) {
     case 'log':
@@ -66,12 +69,12 @@ export function caseOf(kind: Kind, seed: number, { bases, archive, checkpoint }:
       const base = random.pick(bases)
       return { ...(random.chance(0.5) ? logCase(random, base) : snapshotCase(random, base, random.pick(bases))), kind }
     }
-    case 'config':
-      return bytesCase(kind, 'zoo.cfg.dynamic', new TextEncoder().encode(CONFIG_TEXT), random)
     case 'archive':
       return archiveCase(archive!, random)
-    default:
+    case 'checkpoint':
       return checkpointCase(seed, checkpoint!)
+    default:
+      return sampleCase(kind, random.pick(samples), random.pick(samples), random)
   }
 }
 
@@ -155,6 +158,11 @@ function archiveCase(archive: Uint8Array, random: Random): Case {
 function bytesCase(kind: Kind, file: string, original: Uint8Array, random: Random): Case {
   const { bytes, kinds } = damage(original, [], original, random)
   return { kind, base: '', file, bytes, sealed: false, what: kinds.join(' ') }
+}
+
+function sampleCase(kind: Kind, { name, bytes: original, marks }: Sample, donor: Sample, random: Random): Case {
+  const { bytes, kinds } = damage(original, marks, donor.bytes, random)
+  return { kind, base: '', file: name, bytes, sealed: false, what: kinds.join(' ') }
 }
 
 /** A case as it is kept in a file. */

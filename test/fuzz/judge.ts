@@ -22,9 +22,13 @@ import { MARK_NAME, readMark } from '../../src/txnlog/repair.ts'
 import { type Base, DATA_DIR, emptyState, FOLDER, fingerprint } from './bases.ts'
 import { type Case, EPOCH_TEXT, type Material } from './cases.ts'
 import { judgeCheckpoint } from './checkpoint.ts'
+import { judgeConfig } from './configs.ts'
 import { entryOf, isSealed, type Place, recordsOf } from './formats.ts'
+import { judgeLogin } from './logins.ts'
 import { OverlayDisk } from './overlay.ts'
-import { judgeArchive, judgeConfig, judgeTools } from './tools.ts'
+import { judgeQuorum } from './quorum.ts'
+import { judgeStore } from './stores.ts'
+import { judgeArchive, judgeTools } from './tools.ts'
 
 export type Outcome =
   /** All of the history. */
@@ -60,6 +64,12 @@ export async function judge(each: Case, { bases, checkpoint }: Material): Promis
         return await judgeArchive(each, base)
       case 'checkpoint':
         return await judgeCheckpoint(each, checkpoint!)
+      case 'keystore':
+        return judgeStore(each)
+      case 'login':
+        return judgeLogin(each)
+      case 'quorum':
+        return await judgeQuorum(each)
       default:
         return await judgeFolder(each, base)
     }

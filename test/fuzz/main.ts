@@ -1,8 +1,11 @@
 /**
- * Damaged files: starts, tools and restores on seeded mutations of logs, snapshots, epoch files, configurations,
- * backups and checkpoints. What must come of it is in judge.ts.
+ * Damaged input: starts, tools, restores, logins and members on seeded mutations of what they read. What must come of it
+ * is in judge.ts, and beside it for each kind.
  *
- *   npm run test:fuzz -- [--kind log|snapshot|epoch|config|tools|archive|checkpoint,...] [--count N] [--seed S] [--seconds T]
+ *   npm run test:fuzz -- [--kind KIND,...] [--count N] [--seed S] [--seconds T]
+ *
+ * Kinds: log, snapshot, epoch, config, tools, archive, checkpoint for files; keystore for TLS; login for tokens and
+ * their configuration; quorum for packets between members.
  *
  * Each kind gets N cases, with the seeds S, S + 1, ...; with --seconds all kinds share that time. A failure prints its
  * seed and keeps the case as a file, which moves to test/fuzz/corpus once it is mended. Exit code 1 if there was any.
@@ -18,7 +21,7 @@ import { shrinkPages } from '../simulation/patches.ts'
 import type { Kind } from './cases.ts'
 import type { Failure, RunOptions, RunResult } from './run.ts'
 
-const ALL = 'log,snapshot,epoch,config,tools,archive,checkpoint'
+const ALL = 'log,snapshot,epoch,config,tools,archive,checkpoint,keystore,login,quorum'
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: ALL },

@@ -4,6 +4,7 @@ import { makeBases } from './bases.ts'
 import { type Case, caseOf, type Kind, type Material } from './cases.ts'
 import { makeCheckpoint } from './checkpoint.ts'
 import { judge, type Outcome } from './judge.ts'
+import { makeSamples } from './samples.ts'
 import { makeArchive } from './tools.ts'
 
 export interface RunOptions {
@@ -45,7 +46,7 @@ export async function makeMaterial(kind: Kind, fixtures: string): Promise<Materi
   const bases = await makeBases(fixtures)
   const archive = kind === 'archive' ? await makeArchive(bases[0]!) : null
   const checkpoint = kind === 'checkpoint' ? await makeCheckpoint(bases[0]!) : null
-  return { bases, archive, checkpoint }
+  return { bases, archive, checkpoint, samples: await makeSamples(kind, fixtures) }
 }
 
 /** `onCase` is told each seed before its case runs. */

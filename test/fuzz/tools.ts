@@ -7,8 +7,6 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { StorageError } from '../../src/jute/errors.ts'
-import { formatMembership, parseConfigText } from '../../src/server/members.ts'
-import { ConfigError } from '../../src/server/settings.ts'
 import { backup } from '../../src/tools/backup.ts'
 import { diagnose } from '../../src/tools/doctor.ts'
 import { diagnosisJson, diagnosisText } from '../../src/tools/doctortext.ts'
@@ -107,18 +105,6 @@ export async function judgeArchive(each: Case, base: Base): Promise<Verdict> {
     if (fingerprint(recovered.state) !== expected) return wrong('another state than the one that was backed up')
     return { outcome: 'started', problem: null }
   })
-}
-
-/** A configuration is refused, or means the same when it is written and read again. */
-export function judgeConfig(each: Case): Verdict {
-  try {
-    const text = formatMembership(parseConfigText(Buffer.from(each.bytes).toString('utf8'), true))
-    const again = formatMembership(parseConfigText(text, true))
-    return again === text ? { outcome: 'started', problem: null } : wrong(`read again: ${again}, first: ${text}`)
-  } catch (err) {
-    if (!(err instanceof ConfigError)) throw err
-    return { outcome: 'refused', problem: null }
-  }
 }
 
 function wrong(problem: string): Verdict {

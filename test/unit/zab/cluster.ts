@@ -38,11 +38,12 @@ export function parse(text: string): Quorum {
 }
 
 /** A proposal: a header with nothing but the type, and a label; of a reconfiguration, the body that Java gives it. */
-export function proposalBytes(label: string, config: string | null = null): Uint8Array {
+export function proposalBytes(zxid: Zxid, label: string, config: string | null = null): Uint8Array {
   const body = new TextEncoder().encode(config ?? label)
   const path = new TextEncoder().encode('/zookeeper/config')
   const bytes = new Uint8Array(TXN_HEADER_BYTES + (config === null ? body.length : 12 + path.length + body.length))
   const view = new DataView(bytes.buffer)
+  view.setBigInt64(12, BigInt(zxid))
   view.setInt32(28, config === null ? 1 : TXN_RECONFIG)
   let at = TXN_HEADER_BYTES
   if (config !== null) {

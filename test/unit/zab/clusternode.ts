@@ -189,7 +189,7 @@ export class Node implements ZabOut {
   write(label: string, config: ((zxid: Zxid) => string) | null = null): Zxid | null {
     if (this.announced !== 'leading' || !this.serving) return null
     const zxid = makeZxid(this.epoch, ++this.counter)
-    this.input((peer) => peer.propose(zxid, proposalBytes(label, config === null ? null : config(zxid))))
+    this.input((peer) => peer.propose(zxid, proposalBytes(zxid, label, config === null ? null : config(zxid))))
     return zxid
   }
 
@@ -427,7 +427,7 @@ export class Node implements ZabOut {
 
   request(_from: LinkId, sid: Sid, request: ForwardedRequest): void {
     const zxid = makeZxid(this.epoch, ++this.counter)
-    this.peer?.propose(zxid, proposalBytes(`${sid}:${new TextDecoder().decode(request.body)}`))
+    this.peer?.propose(zxid, proposalBytes(zxid, `${sid}:${new TextDecoder().decode(request.body)}`))
   }
 
   revalidate(from: LinkId, _sid: Sid, sessionHi: number, sessionLo: number, timeoutMs: number): void {

@@ -234,7 +234,10 @@ describe('broadcast, at a leader', () => {
   it('takes requests of learners in their order, and may propose for them at once', () => {
     const lone = leading(1)
     let counter = 0
-    lone.onRequest = () => lone.peer.propose(EPOCH + ++counter, proposalBytes(`r${counter}`))
+    lone.onRequest = () => {
+      const zxid = EPOCH + ++counter
+      lone.peer.propose(zxid, proposalBytes(zxid, `r${counter}`))
+    }
     const request = packet('REQUEST', -1, `${long(5)} ${int(1)} ${int(1)} 6162`)
     expect(lone.receive(linkOf(1), request, request)).toEqual([
       'request 11 of 1: ab',
@@ -270,7 +273,7 @@ describe('broadcast, at a leader', () => {
 
   it('E10: a proposal with the counter that must not be used ends the leader, and is not sent', () => {
     const lone = leading(1)
-    lone.peer.propose(EPOCH + 0xffff_ffff, proposalBytes('no'))
+    lone.peer.propose(EPOCH + 0xffff_ffff, proposalBytes(EPOCH + 0xffff_ffff, 'no'))
     expect(lone.sleep(0)).toEqual([`close ${linkOf(1)}`, 'role looking', 'look 0 1'])
   })
 })
@@ -383,7 +386,7 @@ describe('reconfiguration, at a leader', () => {
   const zab = { reconfigEnabled: true }
   const change = (lone: Lone, counter: number, voters: Sid[], observers: Sid[] = []): string[] => {
     const zxid = EPOCH + counter
-    lone.peer.propose(zxid, proposalBytes('', configText(voters, observers, zxid)))
+    lone.peer.propose(zxid, proposalBytes(zxid, '', configText(voters, observers, zxid)))
     const lines = lone.take().filter((line) => !line.includes('PROPOSAL'))
     return [...lines, ...lone.configured()]
   }
@@ -514,7 +517,7 @@ describe('reconfiguration, at a leader', () => {
     lone.durable(EPOCH + 1)
     const lines = lone.receive(linkOf(1), ack(1, 1))
     expect(lines.find((line) => line.includes('INFORMANDACTIVATE'))).toMatch(
-      `send ${linkOf(4)}: INFORMANDACTIVATE 100000001 ${long(3)}${'00'.repeat(28)}00000010`,
+      `send ${linkOf(4)}: INFORMANDACTIVATE 100000001 ${long(3)}${'00'.repeat(12)}${long(EPOCH + 1)}${'00'.repeat(8)}00000010`,
     )
   })
 

@@ -258,6 +258,17 @@ describe('synchronisation, at a follower', () => {
     expect(other.receive(LINK, proposal(1, 5))).toEqual([...ENDED, 'look 100000003 1'])
   })
 
+  it('drops a leader whose proposal has no whole header, or another zxid than its packet', () => {
+    const other = proposalBytes(EPOCH + 7, 'other')
+    for (const bytes of [null, '', other.subarray(0, 31), other]) {
+      for (const name of ['PROPOSAL', 'INFORM']) {
+        const lone = atSync(2, { proposals: entries(1, 1, 3) })
+        const wrong = packet(name, EPOCH + 4, bytes)
+        expect(lone.receive(LINK, packet('DIFF', EPOCH + 6), wrong)).toEqual([...ENDED, 'look 100000003 1'])
+      }
+    }
+  })
+
   it('drops a leader that says UPTODATE or NEWLEADER out of turn', () => {
     for (const wrong of [UPTODATE, newLeader(3)]) {
       const lone = atSync(2)
@@ -421,7 +432,7 @@ describe('reconfiguration, at a learner', () => {
   const zab = { reconfigEnabled: true }
   const text = (version: number, voters: number[], observers: number[] = []) => configText(voters, observers, version)
   const reconfig = (counter: number, voters: number[], observers: number[] = []) =>
-    packet('PROPOSAL', EPOCH + counter, proposalBytes('', text(EPOCH + counter, voters, observers)))
+    packet('PROPOSAL', EPOCH + counter, proposalBytes(EPOCH + counter, '', text(EPOCH + counter, voters, observers)))
 
   it('notes a configuration when it is proposed, and changes over when it is committed', () => {
     const lone = live(1, { zab })
@@ -500,7 +511,7 @@ describe('reconfiguration, at a learner', () => {
 
   it('drops a leader whose configuration cannot be read', () => {
     const lone = live(1, { zab })
-    const bad = packet('PROPOSAL', EPOCH + 1, proposalBytes('', 'server.x=nonsense'))
+    const bad = packet('PROPOSAL', EPOCH + 1, proposalBytes(EPOCH + 1, '', 'server.x=nonsense'))
     expect(lone.receive(LINK, bad)).toEqual([...ENDED, 'look 0 1'])
   })
 })

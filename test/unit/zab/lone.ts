@@ -298,7 +298,7 @@ export function entries(epoch: number, from: number, to: number): Proposal[] {
   const found: Proposal[] = []
   for (let counter = from; counter <= to; counter++) {
     const zxid = epoch * EPOCH + counter
-    found.push({ zxid, bytes: proposalBytes(zxid.toString(16)) })
+    found.push({ zxid, bytes: proposalBytes(zxid, zxid.toString(16)) })
   }
   return found
 }

@@ -253,7 +253,7 @@ describe('what observers ask of the leader, through their follower', () => {
 
 describe('a reconfiguration, through a follower with observers', () => {
   const text = configText([1, 2], [4, 5], 2 * EPOCH + 1)
-  const bytes = proposalBytes('', text)
+  const bytes = proposalBytes(2 * EPOCH + 1, '', text)
 
   function proposed(): Wire {
     const lone = follower({ zab: { reconfigEnabled: true } })

@@ -293,7 +293,7 @@ describe('any run of faults', () => {
 
 describe('the kit', () => {
   it('makes proposals of which the type can be read', () => {
-    expect(proposalBytes('a').length).toBe(33)
+    expect(proposalBytes(1, 'a').length).toBe(33)
     expect(parse(configText([1, 2], [3], EPOCH)).version).toBe(EPOCH)
   })
 })
