@@ -193,7 +193,7 @@ const KNOWN: ReadonlyMap<string, KnownKey> = table([
     null,
     'jute.maxbuffer jute.maxbuffer.extrasize znode.container.checkIntervalMs znode.container.maxPerMinute ' +
       'znode.container.maxNeverUsedIntervalMs readonlymode.enabled java.security.auth.login.config ' +
-      'java.security.krb5.conf java.security.krb5.realm',
+      'java.security.krb5.conf java.security.krb5.realm java.security.krb5.kdc',
   ],
   ['jvm', NO_TUNING, 'leader.nodelay follower.nodelay'],
 ])

@@ -4,8 +4,12 @@
  */
 
 import { checkModules, isKerberos, type JaasFile, type JaasModule } from './sasl/jaas.ts'
+import { type KerberosConfig, readKerberos } from './sasl/saslconfig.ts'
 import type { Settings } from './settings.ts'
 import { readTls, type TlsConfig } from './tls/tlsconfig.ts'
+
+/** The content of a file, a character for each byte, or null where there is none. */
+type ReadFile = (path: string) => string | null
 
 export interface QuorumAuthConfig {
   /** Who dials us must prove who it is. */
@@ -16,6 +20,8 @@ export interface QuorumAuthConfig {
   readonly learner: readonly JaasModule[] | null
   /** Whom a dial expects to meet, in Kerberos: `service/host`, and `_HOST` for that of the dial. */
   readonly servicePrincipal: string
+  /** Null: neither section is one of Kerberos. */
+  readonly kerberos: KerberosConfig | null
 }
 
 export interface QuorumProtection {
@@ -30,10 +36,10 @@ export interface QuorumProtection {
 
 export const NO_PROTECTION: QuorumProtection = { sslQuorum: false, portUnification: false, tls: null, auth: null }
 
-export function readProtection(s: Settings, jaas: JaasFile | null): QuorumProtection {
+export function readProtection(s: Settings, jaas: JaasFile | null, readFile: ReadFile): QuorumProtection {
   const sslQuorum = s.boolean('sslQuorum', false)
   const portUnification = s.boolean('portUnification', false)
-  const auth = readAuth(s, jaas)
+  const auth = readAuth(s, jaas, readFile)
   const key = s.find('portUnification')
   if (portUnification) {
     s.warn(key!.where, 'portUnification=true: members are let in without TLS too; end a change to TLS by taking it out')
@@ -55,7 +61,7 @@ export function isProtected({ sslQuorum, portUnification, tls, auth }: QuorumPro
   return sslQuorum && !portUnification && tls !== null && tls.clientAuth === 'need' && tls.trustStore !== null
 }
 
-function readAuth(s: Settings, jaas: JaasFile | null): QuorumAuthConfig | null {
+function readAuth(s: Settings, jaas: JaasFile | null, readFile: ReadFile): QuorumAuthConfig | null {
   const enabled = s.boolean('quorum.auth.enableSasl', false)
   const learnerRequired = s.boolean('quorum.auth.learnerRequireSasl', false)
   const serverRequired = s.boolean('quorum.auth.serverRequireSasl', false)
@@ -74,10 +80,14 @@ function readAuth(s: Settings, jaas: JaasFile | null): QuorumAuthConfig | null {
     const where = s.find('quorum.auth.enableSasl')!.where
     s.warn(where, 'members are let in without authentication too, until quorum.auth.serverRequireSasl=true')
   }
+  const server = readSection(s, jaas, 'quorum.auth.server.saslLoginContext', 'QuorumServer')
+  const learner = learnerRequired ? readSection(s, jaas, 'quorum.auth.learner.saslLoginContext', 'QuorumLearner') : null
+  const kerberos = isKerberos(server) || (learner !== null && isKerberos(learner))
   return {
     serverRequired,
-    server: readSection(s, jaas, 'quorum.auth.server.saslLoginContext', 'QuorumServer'),
-    learner: learnerRequired ? readSection(s, jaas, 'quorum.auth.learner.saslLoginContext', 'QuorumLearner') : null,
+    server,
+    learner,
+    kerberos: kerberos ? readKerberos(s, readFile) : null,
     servicePrincipal: s.text('quorum.auth.kerberos.servicePrincipal') ?? 'zkquorum/localhost',
   }
 }
@@ -91,8 +101,5 @@ function readSection(s: Settings, jaas: JaasFile | null, key: string, fallback: 
     throw s.refuse(setting, `no section ${name} for members in -Djava.security.auth.login.config=FILE: ${file}`)
   }
   checkModules(modules)
-  if (isKerberos(modules)) {
-    throw s.refuse(setting, `${modules[0]!.where}: Kerberos between members is not supported by this version`)
-  }
   return modules
 }

@@ -106,7 +106,7 @@ export function readQuorum(
     peerType: readPeerType(s, membership, serverId),
     ...limits,
     ...readTuning(s),
-    protection: distributed ? readProtection(s, jaas) : NO_PROTECTION,
+    protection: distributed ? readProtection(s, jaas, readFile) : NO_PROTECTION,
   }
 }
 

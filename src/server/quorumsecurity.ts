@@ -4,10 +4,12 @@
  */
 
 import type { Transport } from '../zab/transport.ts'
-import type { QuorumProtection } from './configprotection.ts'
+import type { QuorumAuthConfig, QuorumProtection } from './configprotection.ts'
+import { isPrincipalOfServer } from './quorumauth.ts'
 import { QuorumTransport, type SaslBetweenMembers, type TlsBetweenMembers } from './quorumtransport.ts'
+import { isKerberos } from './sasl/jaas.ts'
 import { digestClientLogin, digestServerLogin, QUORUM_SERVICE, usersOf } from './sasl/login.ts'
-import type { Authorize } from './sasl/mechanism.ts'
+import type { SaslClientLogin, SaslServerLogin } from './sasl/mechanism.ts'
 import { openTlsEndpoint, type TlsEndpoint, type TlsLog } from './tls/endpoint.ts'
 
 export interface QuorumSecurity {
@@ -19,18 +21,19 @@ export interface QuorumSecurity {
 }
 
 /** `hosts`: those of all members, as in the configuration in force. Throws ConfigError for files that cannot be used. */
-export function openQuorumSecurity(
+export async function openQuorumSecurity(
   protection: QuorumProtection,
   hosts: () => readonly string[],
   log: TlsLog,
-): QuorumSecurity {
+): Promise<QuorumSecurity> {
   const { tls: config } = protection
+  const sasl = await saslOf(protection, hosts)
   // Chains are the endpoint's matter. Hosts are checked here, where it is known who is a member.
   const unchecked =
     config === null ? null : { ...config, hostnameVerification: false, clientHostnameVerification: false }
   const endpoint = unchecked === null ? null : openTlsEndpoint(unchecked, log)
   return {
-    transport: new QuorumTransport(tlsOf(protection, endpoint), saslOf(protection), hosts),
+    transport: new QuorumTransport(tlsOf(protection, endpoint), sasl, hosts),
     daysLeft: () => endpoint?.daysLeft() ?? null,
     close: () => endpoint?.close(),
   }
@@ -49,16 +52,33 @@ function tlsOf({ tls, sslQuorum, portUnification }: QuorumProtection, endpoint: 
   return between
 }
 
-/** A user may be itself only. */
-const authorizeMember: Authorize = (authenticationId, authorizationId) =>
-  authenticationId === authorizationId ? authorizationId : null
-
-function saslOf({ auth }: QuorumProtection): SaslBetweenMembers | null {
+async function saslOf({ auth }: QuorumProtection, hosts: () => readonly string[]): Promise<SaslBetweenMembers | null> {
   if (auth === null) return null
-  const login = auth.learner === null ? null : digestClientLogin(auth.learner, QUORUM_SERVICE)
   return {
-    server: digestServerLogin(usersOf(auth.server), QUORUM_SERVICE, authorizeMember),
+    server: await serverLogin(auth, hosts),
     serverRequired: auth.serverRequired,
-    client: login === null ? null : () => login,
+    client: await clientLogins(auth),
   }
+}
+
+/** Nobody may be another than itself; with Kerberos it must be one of the servers as well. */
+async function serverLogin(auth: QuorumAuthConfig, hosts: () => readonly string[]): Promise<SaslServerLogin> {
+  if (!isKerberos(auth.server)) {
+    return digestServerLogin(usersOf(auth.server), QUORUM_SERVICE, (id, asked) => (id === asked ? id : null))
+  }
+  const { kerberosServerLogin } = await import('./sasl/kerberos/kerberoslogin.ts')
+  return kerberosServerLogin(auth.server, auth.kerberos!.defaultRealm, (id, asked) =>
+    id === asked && isPrincipalOfServer(id, hosts()) ? id : null,
+  )
+}
+
+async function clientLogins(auth: QuorumAuthConfig): Promise<((host: string) => SaslClientLogin) | null> {
+  if (auth.learner === null) return null
+  if (!isKerberos(auth.learner)) {
+    const login = digestClientLogin(auth.learner, QUORUM_SERVICE)
+    return () => login
+  }
+  const { kerberosClientLogins } = await import('./sasl/kerberos/kerberosclient.ts')
+  const logins = kerberosClientLogins(auth.learner, auth.kerberos!)
+  return (host) => logins(auth.servicePrincipal.replace(/\/_HOST(?=@|$)/, `/${host.toLowerCase()}`))
 }

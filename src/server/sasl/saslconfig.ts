@@ -12,6 +12,7 @@ import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Secret, Setting, Settings } from '../settings.ts'
 import { checkModules, type JaasFile, type JaasModule, parseJaas } from './jaas.ts'
+import { parseKrb5Conf } from './kerberos/krb5conf.ts'
 import { type NameOptions, type NameRule, parseNameRules } from './kerberosname.ts'
 
 export interface SaslConfig {
@@ -28,6 +29,13 @@ export interface SaslConfig {
   /** The id in an ACL that stands for whoever has logged in; null: none does. */
   readonly anyUser: string | null
   readonly names: NameOptions
+}
+
+export interface KerberosConfig {
+  /** Empty: there is none. */
+  readonly defaultRealm: string
+  /** By realm: `host` or `host:port` of its key distribution centres. */
+  readonly centres: ReadonlyMap<string, readonly string[]>
 }
 
 const FILE_KEY = 'java.security.auth.login.config'
@@ -55,7 +63,7 @@ export function readSasl(s: Settings, readFile: (path: string) => string | null,
     anyUser: s.text('letAnySaslUserDoX'),
     names: {
       rules: readRules(s),
-      defaultRealm: server === null && !hasProvider ? '' : readDefaultRealm(s, readFile),
+      defaultRealm: server === null && !hasProvider ? '' : readKerberos(s, readFile).defaultRealm,
       removeHost: s.boolean('kerberos.removeHostFromPrincipal', false),
       removeRealm: s.boolean('kerberos.removeRealmFromPrincipal', false),
     },
@@ -99,23 +107,15 @@ function readRules(s: Settings): NameRule[] {
   return rules
 }
 
-function readDefaultRealm(s: Settings, readFile: (path: string) => string | null): string {
-  const stated = s.find('java.security.krb5.realm', 'jvm')?.value
+/** As the file or the properties have it; for those who log in, and for those who are logged in to. */
+export function readKerberos(s: Settings, readFile: (path: string) => string | null): KerberosConfig {
   const path = s.find('java.security.krb5.conf', 'jvm')?.value ?? '/etc/krb5.conf'
-  const realm = stated ?? defaultRealmIn(readFile(path) ?? '')
+  const conf = parseKrb5Conf(readFile(path) ?? '')
+  const realm = s.find('java.security.krb5.realm', 'jvm')?.value ?? conf.defaultRealm
   const required = s.find('requireKerberosConfig')
   if (realm === null && required?.value === 'true') throw s.refuse(required, `there is no default_realm in ${path}`)
-  return realm ?? ''
-}
-
-/** `default_realm` of `[libdefaults]`. What a krb5.conf includes from other files is not looked at. */
-function defaultRealmIn(text: string): string | null {
-  let section = ''
-  for (const line of text.split('\n')) {
-    const header = /^\s*\[(\w+)\]/.exec(line)
-    if (header !== null) section = header[1]!
-    const realm = /^\s*default_realm\s*=\s*"?([^\s"#;]+)/.exec(line)
-    if (section === 'libdefaults' && realm !== null) return realm[1]!
-  }
-  return null
+  const stated = s.find('java.security.krb5.kdc', 'jvm')?.value.split(/[:\s]+/)
+  const centres = new Map(conf.centres)
+  if (stated !== undefined && realm !== null) centres.set(realm, stated)
+  return { defaultRealm: realm ?? '', centres }
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
-import { isProtected, readProtection } from '../../../src/server/configprotection.ts'
+import { isProtected, type QuorumProtection, readProtection } from '../../../src/server/configprotection.ts'
 import { openQuorumSecurity } from '../../../src/server/quorumsecurity.ts'
 import { parseJaas } from '../../../src/server/sasl/jaas.ts'
 import { Settings } from '../../../src/server/settings.ts'
@@ -44,13 +44,18 @@ interface Member {
   readonly hosts?: readonly string[]
 }
 
-function member(lines: string, { password, hosts = [] }: Member = {}): Transport {
+function protectionOf(lines: string, file = jaas()): QuorumProtection {
   const settings = new Settings(lines, 'zoo.cfg', new Map())
-  const protection = readProtection(
+  return readProtection(
     settings,
-    parseJaas(jaas(password), 'jaas.conf', () => null),
+    parseJaas(file, 'jaas.conf', () => null),
+    () => null,
   )
-  const security = openQuorumSecurity(protection, () => hosts, { info: () => {}, warn: () => {} })
+}
+
+async function member(lines: string, { password, hosts = [] }: Member = {}): Promise<Transport> {
+  const protection = protectionOf(lines, jaas(password))
+  const security = await openQuorumSecurity(protection, () => hosts, { info: () => {}, warn: () => {} })
   cleanups.push(() => security.close())
   return security.transport
 }
@@ -136,7 +141,7 @@ const ZEROES = '0000000b0000000000000000'
 
 describe('TLS between members', () => {
   test('carries what they say, and names them by their certificates', async () => {
-    const met = await meet(member(TLS + MEMBER), member(TLS + MEMBER))
+    const met = await meet(await member(TLS + MEMBER), await member(TLS + MEMBER))
     await talk(met)
     for (const passage of [through(met.dialed), through(met.accepted)]) {
       expect(passage.peer).toBe('CN=server; DNS:localhost, IP Address:127.0.0.1')
@@ -144,7 +149,7 @@ describe('TLS between members', () => {
   })
 
   test('begins with a ClientHello that comes a byte at a time', async () => {
-    const { port, accepted } = await listen(member(TLS + MEMBER), 'election')
+    const { port, accepted } = await listen(await member(TLS + MEMBER), 'election')
     const server = createServer((socket) => {
       cleanups.push(() => socket.destroy())
       const onward = connect({ host: '127.0.0.1', port, noDelay: true })
@@ -161,18 +166,18 @@ describe('TLS between members', () => {
     })
     cleanups.push(() => server.close())
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const dialed = await dial(member(TLS + MEMBER), (server.address() as AddressInfo).port, 'election')
+    const dialed = await dial(await member(TLS + MEMBER), (server.address() as AddressInfo).port, 'election')
     await talk({ dialed, accepted: await accepted })
   })
 
   test('X1 keeps out who speaks in the clear, and says which key wants otherwise', async () => {
-    const { port, accepted } = await listen(member(TLS + MEMBER), 'election')
+    const { port, accepted } = await listen(await member(TLS + MEMBER), 'election')
     ;(await plain(port)).write(HELLO)
     expect(await accepted).toBe('it does not speak TLS (sslQuorum, portUnification)')
   })
 
   test('X1 keeps out who has no certificate', async () => {
-    const { port, accepted } = await listen(member(TLS + MEMBER), 'election')
+    const { port, accepted } = await listen(await member(TLS + MEMBER), 'election')
     const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false })
     socket.on('error', () => {})
     cleanups.push(() => socket.destroy())
@@ -181,54 +186,54 @@ describe('TLS between members', () => {
 
   test('gives up on who says nothing, when the time for the first bytes is over', async () => {
     const lines = `${TLS}${MEMBER}ssl.quorum.handshakeDetectionTimeoutMillis=30\n`
-    const { port, accepted } = await listen(member(lines), 'learner')
+    const { port, accepted } = await listen(await member(lines), 'learner')
     await plain(port)
     expect(await accepted).toBe('it says nothing')
   })
 
   test('gives up on who closes in the middle of the handshake', async () => {
-    const { port, accepted } = await listen(member(TLS + MEMBER), 'learner')
+    const { port, accepted } = await listen(await member(TLS + MEMBER), 'learner')
     const socket = await plain(port)
     socket.end(Buffer.from([0x16, 3, 1, 2, 0, 1, 0, 1]))
     expect(typeof (await accepted)).toBe('string')
   })
 
   test('gives up on bytes that begin like a handshake and are none', async () => {
-    const { port, accepted } = await listen(member(TLS + MEMBER), 'learner')
+    const { port, accepted } = await listen(await member(TLS + MEMBER), 'learner')
     const socket = await plain(port)
     socket.write(Buffer.concat([Buffer.from([0x16, 3, 1, 0, 40]), Buffer.alloc(400, 0x5a)]))
     expect(typeof (await accepted)).toBe('string')
   })
 
   test('X9 a member that we dial must have a certificate for its host: else we say what it showed', async () => {
-    const to = member(TLS + LOCALHOST)
-    await talk(await meet(member(TLS + MEMBER), to, 'learner', 'localhost'))
-    const { dialed } = await meet(member(TLS + MEMBER), to, 'learner', 'zk2.example')
+    const to = await member(TLS + LOCALHOST)
+    await talk(await meet(await member(TLS + MEMBER), to, 'learner', 'localhost'))
+    const { dialed } = await meet(await member(TLS + MEMBER), to, 'learner', 'zk2.example')
     expect(dialed).toBe(
       'its certificate (CN=rsa server; DNS:localhost) is not for zk2.example or 127.0.0.1 (ssl.quorum.hostnameVerification)',
     )
     const off = `${TLS}${MEMBER}ssl.quorum.hostnameVerification=false\n`
-    await talk(await meet(member(off), to, 'learner', 'zk2.example'))
+    await talk(await meet(await member(off), to, 'learner', 'zk2.example'))
   })
 
   test('X9 a member that dials us must have a certificate for a member or for its address', async () => {
-    const known = member(TLS + MEMBER, { hosts: ['zk1.example', 'localhost'] })
-    const unknown = member(TLS + MEMBER, { hosts: ['zk1.example'] })
-    await talk(await meet(member(TLS + LOCALHOST), known)) // by its name in the configuration
-    await talk(await meet(member(TLS + MEMBER), unknown)) // by its address
-    await talk(await meet(member(TLS + LOCALHOST), unknown)) // the name it has leads to its address
+    const known = await member(TLS + MEMBER, { hosts: ['zk1.example', 'localhost'] })
+    const unknown = await member(TLS + MEMBER, { hosts: ['zk1.example'] })
+    await talk(await meet(await member(TLS + LOCALHOST), known)) // by its name in the configuration
+    await talk(await meet(await member(TLS + MEMBER), unknown)) // by its address
+    await talk(await meet(await member(TLS + LOCALHOST), unknown)) // the name it has leads to its address
     const unchecked = `${TLS}${ELSEWHERE}ssl.quorum.hostnameVerification=false\n`
-    const { accepted } = await meet(member(unchecked), member(TLS + MEMBER, { hosts: ['zk1.example'] }))
+    const { accepted } = await meet(await member(unchecked), await member(TLS + MEMBER, { hosts: ['zk1.example'] }))
     expect(accepted).toMatch(/^its certificate \(.*CN=client.*\) is neither for a member nor for 127\.0\.0\.1 \(ssl\.q/)
     const off = `${TLS}${MEMBER}ssl.quorum.clientHostnameVerification=false\n`
-    await talk(await meet(member(unchecked), member(off)))
+    await talk(await meet(await member(unchecked), await member(off)))
   })
 
   test('on a port for both, plain and TLS come in, and not a byte is lost', async () => {
-    const to = member(BOTH + MEMBER)
-    await talk(await meet(member(TLS + MEMBER), to))
-    const changing = await listen(member(TLS + BOTH + MEMBER), 'learner')
-    const dialed = through(await dial(member(BOTH + MEMBER), changing.port, 'learner'))
+    const to = await member(BOTH + MEMBER)
+    await talk(await meet(await member(TLS + MEMBER), to))
+    const changing = await listen(await member(TLS + BOTH + MEMBER), 'learner')
+    const dialed = through(await dial(await member(BOTH + MEMBER), changing.port, 'learner'))
     dialed.socket.write(Buffer.from(ZEROES, 'hex'))
     expect(through(await changing.accepted).head).toEqual(Buffer.from(ZEROES, 'hex'))
     const { port, accepted } = await listen(to, 'election')
@@ -239,7 +244,7 @@ describe('TLS between members', () => {
 
   test('on a port for both, who says nothing at first speaks in the clear', async () => {
     const lines = `${BOTH}${MEMBER}ssl.quorum.handshakeDetectionTimeoutMillis=30\n`
-    const { port, accepted } = await listen(member(lines), 'learner')
+    const { port, accepted } = await listen(await member(lines), 'learner')
     const socket = await plain(port)
     const passage = through(await accepted)
     socket.write('late')
@@ -249,14 +254,14 @@ describe('TLS between members', () => {
 
 describe('SASL between members', () => {
   test('has a learner prove itself ahead of its first packet, and names it', async () => {
-    const met = await meet(member(SASL), member(SASL))
+    const met = await meet(await member(SASL), await member(SASL))
     await talk(met)
     expect(through(met.accepted).peer).toBe('sasl member')
   })
 
   test('comes behind the hello on the election port, and the hello is not lost', async () => {
-    const { port, accepted } = await listen(member(SASL), 'election')
-    const dialed = through(await dial(member(SASL), port, 'election'))
+    const { port, accepted } = await listen(await member(SASL), 'election')
+    const dialed = through(await dial(await member(SASL), port, 'election'))
     dialed.socket.write(HELLO)
     const err = await new Promise<Error | null>((resolve) => dialed.afterHello!((failed) => resolve(failed)))
     expect(err).toBeNull()
@@ -265,26 +270,26 @@ describe('SASL between members', () => {
   })
 
   test('goes inside TLS where there is both', async () => {
-    const met = await meet(member(TLS + MEMBER + SASL), member(TLS + MEMBER + SASL), 'observer')
+    const met = await meet(await member(TLS + MEMBER + SASL), await member(TLS + MEMBER + SASL), 'observer')
     await talk(met)
     expect(through(met.accepted).peer).toBe('CN=server; DNS:localhost, IP Address:127.0.0.1; sasl member')
   })
 
   test('keeps out who has a wrong password: each side says why, and nothing of the password', async () => {
-    const { dialed, accepted } = await meet(member(SASL, { password: 'guessed' }), member(SASL))
+    const { dialed, accepted } = await meet(await member(SASL, { password: 'guessed' }), await member(SASL))
     expect(dialed).toBe('authentication failed: it does not believe us (quorum.auth.learner.saslLoginContext)')
     expect(accepted).toMatch(/^it cannot prove who it is: .* \(quorum\.auth\.server\.saslLoginContext\)$/)
     expect(`${dialed}${accepted}`).not.toMatch(/guessed|secret/)
   })
 
   test('keeps out who fails, also where nobody has to prove anything', async () => {
-    const { accepted } = await meet(member(SASL_DIALED, { password: 'guessed' }), member(SASL_ACCEPTED))
+    const { accepted } = await meet(await member(SASL_DIALED, { password: 'guessed' }), await member(SASL_ACCEPTED))
     expect(accepted).toMatch(/^it cannot prove who it is/)
   })
 
   test('X1 keeps out who does not even try', async () => {
     for (const kind of ['election', 'learner'] as const) {
-      const { port, accepted } = await listen(member(SASL), kind)
+      const { port, accepted } = await listen(await member(SASL), kind)
       const socket = await plain(port)
       socket.write(Buffer.concat([kind === 'election' ? HELLO : Buffer.alloc(0), Buffer.from(ZEROES, 'hex')]))
       expect(await accepted).toBe('it does not authenticate itself (quorum.auth.serverRequireSasl)')
@@ -292,7 +297,7 @@ describe('SASL between members', () => {
   })
 
   test('lets who does not try in while that is not required: packets, knocks that end, and silence', async () => {
-    const to = member(SASL_ACCEPTED)
+    const to = await member(SASL_ACCEPTED)
     const packets = await listen(to, 'learner')
     ;(await plain(packets.port)).write(Buffer.from(ZEROES, 'hex'))
     expect(through(await packets.accepted).head).toEqual(Buffer.from(ZEROES, 'hex'))
@@ -305,7 +310,7 @@ describe('SASL between members', () => {
   })
 
   test('sends the packets of Java: an empty token for a challenge', async () => {
-    const { port } = await listen(member(SASL), 'learner')
+    const { port } = await listen(await member(SASL), 'learner')
     const socket = await plain(port)
     socket.write(Buffer.from('5f2435013501edcc0000000000000000', 'hex'))
     const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
@@ -325,7 +330,7 @@ describe('SASL between members', () => {
       })
       cleanups.push(() => server.close())
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      const outcome = await dial(member(SASL), (server.address() as AddressInfo).port, 'learner')
+      const outcome = await dial(await member(SASL), (server.address() as AddressInfo).port, 'learner')
       expect(outcome).toMatch(/^authentication failed: /)
     }
   })
@@ -338,7 +343,7 @@ describe('SASL between members', () => {
       [`${header}00000002abcd`, ''],
       ['5f2435013501edcc0000000900000000', 'status 9'],
     ] as const) {
-      const { port, accepted } = await listen(member(SASL), 'learner')
+      const { port, accepted } = await listen(await member(SASL), 'learner')
       const socket = await plain(port)
       socket.resume()
       socket.end(Buffer.from(bytes, 'hex'))
@@ -352,10 +357,7 @@ describe('SASL between members', () => {
 describe('the settings of security between members', () => {
   const refusal = (lines: string, file = jaas()): string => {
     try {
-      readProtection(
-        new Settings(lines, 'zoo.cfg', new Map()),
-        parseJaas(file, 'jaas.conf', () => null),
-      )
+      protectionOf(lines, file)
     } catch (err) {
       return (err as Error).message
     }
@@ -382,13 +384,7 @@ describe('the settings of security between members', () => {
   })
 
   test('X1 count as protection when they keep everybody out who has no certificate of our authority, and no password', () => {
-    const protects = (lines: string): boolean =>
-      isProtected(
-        readProtection(
-          new Settings(lines, 'zoo.cfg', new Map()),
-          parseJaas(jaas(), 'jaas.conf', () => null),
-        ),
-      )
+    const protects = (lines: string): boolean => isProtected(protectionOf(lines, jaas()))
     for (const lines of [TLS + MEMBER, SASL, SASL + TLS + BOTH + MEMBER]) expect(protects(lines), lines).toBe(true)
     const noStore = `${TLS}ssl.quorum.keyStore.location=server.pem\n`
     const noClientAuth = `${TLS}${MEMBER}ssl.quorum.clientAuth=want\n`

@@ -166,6 +166,23 @@ export function integer(value: number): Uint8Array {
   return tlv(Tag.integer, Uint8Array.from(bytes))
 }
 
+export function sequenceOf(parts: readonly Uint8Array[]): Uint8Array {
+  return tlv(Tag.sequence, ...parts)
+}
+
+export function octetString(bytes: Uint8Array): Uint8Array {
+  return tlv(Tag.octetString, bytes)
+}
+
+export function generalString(text: string): Uint8Array {
+  return tlv(Tag.generalString, new TextEncoder().encode(text))
+}
+
+/** 32 flags, the first of them the highest bit. */
+export function flags(bits: number): Uint8Array {
+  return tlv(Tag.bitString, Uint8Array.from([0, bits >>> 24, (bits >>> 16) & 255, (bits >>> 8) & 255, bits & 255]))
+}
+
 export function time(seconds: number): Uint8Array {
   const text = new Date(seconds * 1000).toISOString().replace(/[-:T]|\.\d+/g, '')
   return tlv(Tag.generalizedTime, new TextEncoder().encode(text))

@@ -58,7 +58,8 @@ function pathOf(keytab: string): string {
   return keytab.replace(/^(FILE:|file:(\/\/)?)/, '')
 }
 
-class KeytabFile {
+/** The keys of a file, read again when it has changed. Throws ConfigError where it has none that can be used. */
+export class KeytabFile {
   private readonly path: string
   private read: readonly KeytabEntry[]
   private readOf: string

@@ -10,7 +10,7 @@ import { type Fields, field, integer, only, readTlv, Tag, tlv } from './der.ts'
 import { type EncryptionKey, encrypt } from './etypes.ts'
 
 const MECHANISM = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x12, 0x01, 0x02, 0x02]
-const KINDS = { request: 1, reply: 2, error: 3 } as const
+const KINDS = { request: 1, reply: 2 } as const
 
 export type TokenKind = keyof typeof KINDS
 
