@@ -72,6 +72,13 @@ export function writeJaas(file, learnerPassword = 'secret of members') {
   )
 }
 
+/** One login for both sections. */
+export function writeKerberosJaas(file, keytab, principal) {
+  const options = `useKeyTab=true keyTab="${keytab}" storeKey=true useTicketCache=false principal="${principal}"`
+  const module = `com.sun.security.auth.module.Krb5LoginModule required ${options};`
+  writeFileSync(file, `QuorumServer {\n  ${module}\n};\nQuorumLearner {\n  ${module}\n};\n`)
+}
+
 export const SASL = {
   'quorum.auth.enableSasl': true,
   'quorum.auth.learnerRequireSasl': true,

@@ -9,9 +9,10 @@ import { join } from 'node:path'
 import { sleep } from '../../durability/process.mjs'
 import { Ensemble, javaMember, until, withStory } from '../ensemble/members.mjs'
 import { expectEqual } from '../ensemble/trees.mjs'
+import { Kdc, REALM } from '../sasl/kdc.mjs'
 import { choosePort } from '../server.mjs'
 import { keepTempDir, makeTempDir, removeTempDir } from '../tempdir.mjs'
-import { makeKeys, SASL, writeJaas } from './keys.mjs'
+import { makeKeys, SASL, writeJaas, writeKerberosJaas } from './keys.mjs'
 import { followerInfo, hello, knock, tlsWith } from './strangers.mjs'
 
 const PORTS = [21200, 21299]
@@ -24,6 +25,8 @@ const parts = [
   ['tls', (context) => checkTls(['java', 'ours', 'java'], context)],
   ['sasl', (context) => checkSasl(['ours', 'java', 'ours'], context)],
   ['sasl', (context) => checkSasl(['java', 'ours', 'java'], context)],
+  ['kerberos', (context) => checkKerberos(['ours', 'java', 'ours'], context)],
+  ['kerberos', (context) => checkKerberos(['java', 'ours', 'java'], context)],
   ['both', (context) => checkBoth(['ours', 'java', 'ours', 'java', 'ours'], context)],
   ['both', (context) => checkBoth(['java', 'ours', 'java', 'ours', 'java'], context)],
   ['rolling', (context) => checkRolling('TLS', TO_TLS, ['ours', 'java', 'ours'], context)],
@@ -76,14 +79,18 @@ export async function runSecureEnsembles(_lib, options, report) {
   }
 }
 
-/** Members of these kinds, those from the fourth on observers; `run` gets them, none of them started. */
-async function withEnsemble(kinds, settingsOf, context, run) {
+/**
+ * Members of these kinds, those from the fourth on observers; `run` gets them, none of them started. `kdc`: members log in
+ * by Kerberos.
+ */
+async function withEnsemble(kinds, settingsOf, context, run, kdc = null) {
   const directory = context.makeDirectory()
   const jaasOf = (sid) => join(directory, `jaas-${sid}.conf`)
   // The same properties for both: Java reads the one variable, our server the other.
   const wrap = (sid, command) => {
-    const property = `-Djava.security.auth.login.config=${jaasOf(sid)}`
-    return `env JVMFLAGS=${property} JAVA_TOOL_OPTIONS=${property} ${command}`
+    const kerberos = kdc === null ? '' : ` -Djava.security.krb5.conf=${kdc.configFile}`
+    const properties = `'-Djava.security.auth.login.config=${jaasOf(sid)}${kerberos}'`
+    return `env JVMFLAGS=${properties} JAVA_TOOL_OPTIONS=${properties} ${command}`
   }
   // Each has an address of its own, because a port for observers is the same for all.
   const hostOf = (sid) => `127.0.0.${sid}`
@@ -162,6 +169,33 @@ async function checkSasl(kinds, context) {
       })
     },
   )
+}
+
+/** Each member is `zkquorum/HOST`, and HOST stands in the configuration. */
+async function checkKerberos(kinds, context) {
+  const title = `Kerberos, ${kinds.slice(0, 2).join(' ')} led by ${kinds[2]}`
+  const check = (name, body) => context.check(`${title}: ${name}`, body)
+  const kdc = await Kdc.start(context.makeDirectory())
+  const principals = ['zkquorum', ...kinds.map((_, i) => `zkquorum/127.0.0.${i + 1}`)]
+  const keytab = await kdc.keytab('members', principals)
+  const settings = () => ({ ...SASL, 'quorum.auth.kerberos.servicePrincipal': 'zkquorum/_HOST' })
+  const run = async (ensemble, jaasOf) => {
+    const logIn = (sid, principal) => writeKerberosJaas(jaasOf(sid), keytab, `${principal}@${REALM}`)
+    for (const [i, principal] of principals.entries()) if (i > 0) logIn(i, principal)
+    await check('three members form an ensemble', () => ensemble.startLedBy(3))
+    await check('writes at every member are in every tree', () => writeEverywhere(ensemble))
+    await check('X2 a member whose principal names no host is kept out, and comes back as itself', async () => {
+      const member = ensemble.member(1)
+      logIn(1, 'zkquorum')
+      await staysOut(ensemble, member, member.settings, () => logIn(1, principals[1]))
+      await writeEverywhere(ensemble)
+    })
+  }
+  try {
+    await withEnsemble(kinds, settings, context, run, kdc)
+  } finally {
+    kdc.stop()
+  }
 }
 
 async function checkBoth(kinds, context) {
