@@ -109,7 +109,7 @@ export function centreOf(realm: string): string {
   return `krbtgt/${realm}@${realm}`
 }
 
-/** AS-REQ: a ticket for the centre of our own realm. */
+/** AS-REQ: a ticket for the centre of our own realm. `etypes`: of our keys, the best one first. */
 export function askForCentre(
   client: string,
   key: EncryptionKey,
@@ -117,12 +117,14 @@ export function askForCentre(
   nonce: number,
   now: Moment,
 ) {
+  // The key that is shared with the centre may be of a type that our own keys are not of.
+  const offered = [...new Set([...etypes, ...ETYPES])]
   const stamp = sequenceOf([field(0, time(now.seconds)), field(1, integer(now.micros))])
   const proof = sequenceOf([
     field(1, integer(PA_ENC_TIMESTAMP)),
     field(2, octetString(seal(key, USE_TIMESTAMP, stamp))),
   ])
-  return request(AS_REQ, [proof], bodyOf(client, centreOf(realmOf(client)), etypes, nonce))
+  return request(AS_REQ, [proof], bodyOf(client, centreOf(realmOf(client)), offered, nonce))
 }
 
 /** TGS-REQ: a ticket for a service of our own realm. */
