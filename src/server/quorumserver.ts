@@ -66,8 +66,10 @@ export class QuorumServer {
   private readonly limited: LimitedLog
   private readonly startedMs: number
   private life: MemberLife | null
-  /** The last one known to be in force, for the next life. */
+  /** The last one known to be in force. */
   private membership: Membership
+  /** What lives to come begin with: the newest list that has this server in it. */
+  private listed: Membership
   private security: QuorumSecurity | null
   private ports: ClientPorts
   private readonly view: ServerView
@@ -90,6 +92,7 @@ export class QuorumServer {
     this.startedMs = nowMs()
     this.life = null
     this.membership = config.quorum.membership
+    this.listed = config.quorum.membership
     this.security = null
     this.ports = NO_PORTS
     this.closing = null
@@ -218,7 +221,7 @@ export class QuorumServer {
   }
 
   private async begin(failed: (err: Error) => void): Promise<void> {
-    const { config, files, housekeeping, logger, membership, metrics } = this
+    const { config, files, housekeeping, listed: membership, logger, metrics } = this
     await this.folders.own((message) => logger.warn(message))
     await housekeeping.whenPurged()
     this.starting.begin(nowMs())
@@ -284,7 +287,9 @@ export class QuorumServer {
       .then(done)
     if (!committed) return
     this.membership = parseConfigText(quorum.text, this.config.quorum.multiAddressEnabled)
-    if (quorum.isMember(this.config.serverId!)) void this.moveClientPort(this.membership)
+    if (!quorum.isMember(this.config.serverId!)) return
+    this.listed = this.membership
+    void this.moveClientPort(this.membership)
   }
 
   private async moveClientPort({ members }: Membership): Promise<void> {

@@ -14,6 +14,7 @@ import type { Connection } from '../../src/server/connection.ts'
 import { reapable } from '../../src/server/containers.ts'
 import { Lives } from '../../src/server/lives.ts'
 import { Member, type MemberHost } from '../../src/server/member.ts'
+import { type Membership, parseConfigText } from '../../src/server/members.ts'
 import { Metrics } from '../../src/server/metrics.ts'
 import type { Pipeline } from '../../src/server/pipeline.ts'
 import type { Room } from '../../src/txnlog/disk.ts'
@@ -214,6 +215,8 @@ export class Process implements Party, MemberHost {
   private lastTickMs: number
   private files: ConfigFiles | null
   private configNow: Config | null
+  /** As quorumserver.ts: what lives to come begin with; null before the first. */
+  private listed: Membership | null
   private ticks: number
   private ticking: boolean
   private readonly lives: Lives
@@ -245,6 +248,7 @@ export class Process implements Party, MemberHost {
     this.lastTickMs = 0
     this.files = null
     this.configNow = null
+    this.listed = null
     this.ticks = 0
     this.ticking = false
     this.lifeFailed = () => {}
@@ -294,7 +298,9 @@ export class Process implements Party, MemberHost {
 
   private async begin(failed: (err: Error) => void): Promise<void> {
     const { owner } = this
-    const config = this.parse()
+    const parsed = this.parse()
+    this.listed ??= parsed.quorum.membership
+    const config = { ...parsed, quorum: { ...parsed.quorum, membership: this.listed } }
     this.configNow = config
     this.lifeFailed = failed
     this.files = new ConfigFiles(this.disk, CONFIG_FILE, {
@@ -505,6 +511,7 @@ export class Process implements Party, MemberHost {
     if (committed && quorum.isMember(sid)) {
       const [learner, election] = [quorum.quorumAddresses(sid)[0]!, quorum.electionAddresses(sid)[0]!]
       this.listenAt({ quorumPort: portOf(learner), electionPort: portOf(election) })
+      this.listed = parseConfigText(quorum.text, this.configNow!.quorum.multiAddressEnabled)
     }
     const saved = committed ? this.files!.activate(quorum.text) : this.files!.saveLastSeen(quorum.text)
     saved.catch((err: unknown) => this.log('warn', { err }, 'cannot write the configuration files')).then(done)
