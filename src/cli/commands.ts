@@ -79,6 +79,16 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
       },
     )
     .command(
+      // Its words are Apache's, and main.ts hands them on before they come here: this is for the list of commands.
+      'cli [words..]',
+      "Apache's command line client, zkCli.sh",
+      (command) =>
+        command
+          .usage('$0 cli [-server host:port[,...][/path]] [-timeout ms] [-r] [-waitforconnection] [--json] [command]')
+          .positional('words', { type: 'string', array: true }),
+      () => {},
+    )
+    .command(
       'bench [servers..]',
       'Measure a server, or two in turns',
       (command) =>

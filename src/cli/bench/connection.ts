@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { FrameReader } from '../../jute/frame.ts'
 import { readInt } from '../../jute/input.ts'
 import { Output } from '../../jute/output.ts'
+import { writeConnectRequest } from '../../jute/records.ts'
 
 const SESSION_TIMEOUT_MS = 30_000
 const FRAME_BYTES_MAX = 16 * 1024 * 1024
@@ -61,12 +62,15 @@ export class LoadConnection {
   private greet(): void {
     const { out } = this
     const at = this.begin()
-    out.int(0)
-    out.long(0)
-    out.int(SESSION_TIMEOUT_MS)
-    out.long(0)
-    out.buffer(new Uint8Array(16))
-    out.bool(false)
+    writeConnectRequest(out, {
+      protocolVersion: 0,
+      lastZxidSeen: 0,
+      timeOut: SESSION_TIMEOUT_MS,
+      sessionIdHi: 0,
+      sessionIdLo: 0,
+      passwd: new Uint8Array(16),
+      readOnly: false,
+    })
     this.finish(at)
   }
 

@@ -12,6 +12,7 @@ import { intOf } from './command.ts'
 import { CliExit, CommandFailure } from './failures.ts'
 import { historyFile } from './linehistory.ts'
 import { GatheredStreams } from './streams.ts'
+import { help } from './table.ts'
 import { runInteractive, runPiped } from './terminals.ts'
 import { type Launch, parseLaunch } from './words.ts'
 
@@ -28,6 +29,10 @@ export async function zkCliCommand(words: readonly string[], env: NodeJS.Process
   })
   const launch = parseLaunch(words)
   try {
+    if (launch.help) {
+      streams.out(`${help()}\n`)
+      return CliExit.ok
+    }
     if (launch.lacking !== null) streams.err(`Error: no argument found for option ${launch.lacking}\n`)
     if (!launch.json) streams.out(`Connecting to ${launch.server}\n`)
     const session = await openSession(launch, env, streams)

@@ -30,3 +30,16 @@ export function usage(): string {
   const lines = COMMAND_NAMES.map((name) => `\t${name} ${COMMANDS.get(name)?.usage ?? SESSION_COMMANDS.get(name)}`)
   return ['ZooKeeper -server host:port -client-configuration properties-file cmd args', ...lines].join('\n')
 }
+
+/** What `--help` prints; Java's client has none. */
+export function help(): string {
+  return `${usage()}
+
+Options, all ahead of the command:
+\t-server host:port[,...][/chroot]   servers, and the path that is the root (localhost:2181)
+\t-timeout ms                        of the session (30000)
+\t-r                                 a server that has lost its quorum will do, for reading
+\t-waitforconnection                 connect first, for as long as the timeout
+\t-client-configuration file         zookeeper.client.secure, zookeeper.ssl.*, zookeeper.sasl.* and others
+\t--json                             one JSON value for each command and each event`
+}

@@ -20,6 +20,8 @@ export interface Launch {
   readonly waitForConnection: boolean
   readonly clientConfiguration: string | null
   readonly json: boolean
+  /** Somebody asks what there is. */
+  readonly help: boolean
   /** A command to run in place of a session, with its arguments. */
   readonly command: readonly string[] | null
   /** An option that lacks its argument; those behind it were not read. */
@@ -45,6 +47,7 @@ export function parseLaunch(words: readonly string[]): Launch {
     waitForConnection: '-waitforconnection' in found,
     clientConfiguration: found['-client-configuration'] ?? null,
     json: '--json' in found,
+    help: ['-h', '-help', '--help'].some((word) => word in found),
     command: at < words.length ? words.slice(at) : null,
     lacking,
   }

@@ -33,6 +33,7 @@ describe('a command line', () => {
       waitForConnection: false,
       clientConfiguration: null,
       json: true,
+      help: false,
       command: ['get', '-s', '/x', '-r'],
       lacking: null,
     })
@@ -50,5 +51,10 @@ describe('a command line', () => {
   test('an option that lacks its argument is named; unknown ones are passed over', () => {
     expect(parseLaunch(['-unknown', '-server'])).toMatchObject({ lacking: '-server', server: 'localhost:2181' })
     expect(parseLaunch(['-unknown', '5', 'ls'])).toMatchObject({ command: ['5', 'ls'] })
+    expect([['-h'], ['-r', '--help'], ['ls', '-h']].map((words) => parseLaunch(words).help)).toEqual([
+      true,
+      true,
+      false,
+    ])
   })
 })
