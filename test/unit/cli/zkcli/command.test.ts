@@ -12,7 +12,7 @@ beforeAll(async () => {
   installed = installPackage()
   server = start(join(installed.bin, 'zoowarden'), ['start', '--ephemeral'], installed.work)
   address = (await server.stdoutMatching(/^127\.0\.0\.1:\d+\n/)).trim()
-})
+}, 60_000)
 
 afterAll(async () => {
   server.kill('SIGTERM')
