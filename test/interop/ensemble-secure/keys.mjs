@@ -17,24 +17,17 @@ export async function makeKeys(directory) {
     const extensions = ['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=keyCertSign,cRLSign']
     await openssl('req', '-x509', ...NEW_KEY, '-days', '2', ...names, ...extensions)
   }
-  await certify(at, 'ca', 'member', HERE)
   await certify(at, 'ca', 'elsewhere', 'DNS:elsewhere.example,IP:192.0.2.1')
   await certify(at, 'strange', 'stranger', HERE)
-  await openssl(
-    'pkcs12',
-    ...[
-      '-export',
-      '-in',
-      at('member.pem'),
-      '-name',
-      'member',
-      '-passout',
-      `pass:${PASSWORD}`,
-      '-out',
-      at('member.p12'),
-    ],
-  )
+  const out = ['-name', 'member', '-passout', `pass:${PASSWORD}`, '-out', at('member.p12')]
+  const renew = async () => {
+    await certify(at, 'ca', 'member', HERE)
+    await openssl('pkcs12', '-export', '-in', at('member.pem'), ...out)
+  }
+  await renew()
   return {
+    /** Another key and certificate, in the same files. */
+    renew,
     /** Settings that name the key of one of the certificates; PKCS12 for Java, where there is one. */
     tls: (kind, name = 'member') => ({
       ...(kind === 'java' && name === 'member'
