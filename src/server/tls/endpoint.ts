@@ -106,7 +106,7 @@ class Endpoint implements TlsEndpoint {
     })
     useContext(this.server, makeContext(config, 'server', material))
     this.server.on('secureConnection', (socket) => this.onAccepted(socket))
-    this.server.on('tlsClientError', (err, socket) => this.accepting.get(nameOf(socket))?.settle(err, null))
+    this.server.on('tlsClientError', (err, socket) => this.accepting.get(nameOf(socket))?.settle(plainError(err), null))
     this.tellOfEnd(material)
     this.watch =
       config.reload && filesOf(config).length > 0 ? new FileWatch(filesOf(config), () => this.reload()) : null
@@ -166,7 +166,7 @@ class Endpoint implements TlsEndpoint {
       secure.off('close', onClose)
       if (err !== null) {
         secure.destroy()
-        done(err, null)
+        done(plainError(err), null)
         return
       }
       secure.off('error', settle)
@@ -350,6 +350,13 @@ function makeContext(config: TlsConfig, side: Side, { keys, trusted }: Material)
  */
 function useContext(server: Server, context: SecureContext): void {
   Object.assign(server, { _sharedCreds: context })
+}
+
+/** OpenSSL's reason without its place in the source and its numbers. */
+function plainError(err: Error): Error {
+  if (!('reason' in err) || typeof err.reason !== 'string') return err
+  const stranger = err.reason === 'http request' || err.reason === 'wrong version number'
+  return new Error(stranger ? `the other side does not speak TLS (${err.reason})` : err.reason, { cause: err })
 }
 
 function plainAddress(address: string): string {

@@ -7,7 +7,7 @@
  * certificate is meant to be trusted.
  */
 
-import { createDecipheriv, createHash, createHmac, createPrivateKey, type KeyObject, pbkdf2Sync } from 'node:crypto'
+import { createDecipheriv, createHmac, createPrivateKey, hash as hashOf, type KeyObject, pbkdf2Sync } from 'node:crypto'
 import { children, type Der, DerError, expectTag, octets, oid, readDer, sequence, smallInteger, Tag } from './der.ts'
 import { decryptRc2Cbc } from './rc2.ts'
 import type { RawStore } from './store.ts'
@@ -269,11 +269,11 @@ function deriveKey(
 ): Buffer {
   const v = hash.blockBytes
   const input = Buffer.concat([filled(salt, v), filled(secret, v)])
-  const blocks: Buffer[] = []
+  const blocks: Uint8Array[] = []
   let length = 0
   for (;;) {
-    let block = createHash(hash.name).update(Buffer.alloc(v, use)).update(input).digest()
-    for (let i = 1; i < rounds; i++) block = createHash(hash.name).update(block).digest()
+    let block: Uint8Array = hashOf(hash.name, Buffer.concat([Buffer.alloc(v, use), input]), 'buffer')
+    for (let i = 1; i < rounds; i++) block = hashOf(hash.name, block, 'buffer')
     blocks.push(block)
     length += block.length
     if (length >= bytes) return Buffer.concat(blocks).subarray(0, bytes)
