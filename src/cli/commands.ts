@@ -116,6 +116,18 @@ export async function runCommands(words: readonly string[], env: NodeJS.ProcessE
       },
     )
     .command(
+      'super-password [user]',
+      'Make the salted hash of a super user for zoo.cfg',
+      (command) =>
+        command
+          .positional('user', { type: 'string', default: 'super' })
+          .epilogue('The password is asked for, or read from standard input where that is no terminal.'),
+      async (args) => {
+        const { superPasswordCommand } = await import('./superpassword.ts')
+        exitCode = await superPasswordCommand(args.user)
+      },
+    )
+    .command(
       'version',
       'Print the version',
       (command) => command,

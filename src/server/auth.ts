@@ -28,6 +28,8 @@ export interface AuthOptions {
   readonly skipACL: boolean
   /** `user:base64hash` of the super user, or null: nobody is. */
   readonly superDigest: string | null
+  /** The super user's password, where it is kept as a salted hash; null: it is not. */
+  readonly superPassword: SuperPassword | null
   readonly digestAuthEnabled: boolean
   readonly digest: Digester
   /** Names that a client of the `ensemble` scheme may expect this server to have; null: the scheme is not provided. */
@@ -40,6 +42,15 @@ export interface AuthOptions {
   readonly aclBytesMax: number
   /** Client needs an id of one of these schemes before anything else; empty: not enforced. */
   readonly enforcedSchemes: readonly string[]
+}
+
+/** Right, wrong, or too many at once to tell. */
+export type Verdict = 'right' | 'wrong' | 'busy'
+
+export interface SuperPassword {
+  readonly user: string
+  /** Takes a while: `done` is called later, once. */
+  check(password: string, done: (verdict: Verdict) => void): void
 }
 
 /** What a login by SASL is good for; the login itself is handshake.ts's. */
@@ -184,15 +195,28 @@ export class Auth {
     if (scheme !== 'digest' || !this.options.digestAuthEnabled || token === null) return 'failed'
     const id = this.options.digest(decodeText(token, 0, token.length))
     const added: AuthId[] = []
-    if (id === this.options.superDigest) added.push({ scheme: 'super', id: '' })
+    if (id === this.options.superDigest) added.push(SUPER)
     added.push({ scheme, id })
     return added
+  }
+
+  /**
+   * What `authenticate` cannot say at once: is this the password of the super user, whose id is to be added then? Null
+   * where nothing is to be found out; else a function whose `done` is called later, once.
+   */
+  superCheck(scheme: string | null, token: Uint8Array | null): ((done: (verdict: Verdict) => void) => void) | null {
+    const { superPassword, digestAuthEnabled } = this.options
+    if (superPassword === null || scheme !== 'digest' || !digestAuthEnabled || token === null) return null
+    const idPassword = decodeText(token, 0, token.length)
+    const colon = idPassword.indexOf(':')
+    if (colon < 0 || idPassword.slice(0, colon) !== superPassword.user) return null
+    return (done) => superPassword.check(idPassword.slice(colon + 1), done)
   }
 
   /** Ids of a client that has logged in by SASL. */
   saslIds(id: string): AuthId[] {
     const ids: AuthId[] = [{ scheme: 'sasl', id }]
-    if (id !== '' && this.options.sasl?.superUsers.includes(id)) ids.push({ scheme: 'super', id: '' })
+    if (id !== '' && this.options.sasl?.superUsers.includes(id)) ids.push(SUPER)
     return ids
   }
 
@@ -225,6 +249,8 @@ export class Auth {
     out.raw(encodeAcl(masked))
   }
 }
+
+export const SUPER: AuthId = { scheme: 'super', id: '' }
 
 /** Ids that one connection may gather: every permission check walks them. */
 export const AUTH_IDS_MAX = 1000

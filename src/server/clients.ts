@@ -427,7 +427,7 @@ export class Clients implements ConnectionHost {
   resume(conn: Connection): void {
     const client = this.byId[conn.connId]
     if (client === undefined || client.conn !== conn || !client.stopped) return
-    if (conn.throttled || conn.connecting || client.draining) return
+    if (conn.throttled || conn.connecting || conn.authenticating || client.draining) return
     client.stopped = false
     // Not from within the pipeline: it is in the middle of a delivery.
     setImmediate(() => {

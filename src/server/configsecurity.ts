@@ -5,7 +5,8 @@
  * start, because serving without it would leave open what the operator meant to close.
  */
 
-import type { Secret, Settings } from './settings.ts'
+import { Secret, type Settings } from './settings.ts'
+import { isSuperHash, parseSuperHash } from './superpassword.ts'
 
 export type AuthScheme = 'ip' | 'digest' | 'x509' | 'sasl' | 'ensemble'
 
@@ -17,6 +18,7 @@ export interface AuthProvider {
 
 export interface SecurityConfig {
   readonly skipACL: boolean
+  /** `user:hash` of the super user, in Java's form or as superpassword.ts has it; null: there is none. */
   readonly superDigest: Secret | null
   /** A name that node:crypto knows. */
   readonly digestAlg: string
@@ -70,7 +72,7 @@ export function readSecurity(s: Settings): SecurityConfig {
   const authProviders = readAuthProviders(s, digestAuthEnabled)
   return {
     skipACL: s.word('skipACL', 'yes', 'no', false),
-    superDigest: s.secret('DigestAuthenticationProvider.superDigest'),
+    superDigest: readSuperDigest(s),
     digestAlg: readDigestAlgorithm(s),
     digestAuthEnabled,
     x509SuperUser: s.text('X509AuthenticationProvider.superUser'),
@@ -79,6 +81,15 @@ export function readSecurity(s: Settings): SecurityConfig {
     eagerACLCheck: s.boolean('enableEagerACLCheck', false),
     ensembleAuthNames: wordsOf(s.text('ensembleAuthName')),
   }
+}
+
+/** Java's form, or a salted hash, which must be one that can be checked. */
+function readSuperDigest(s: Settings): Secret | null {
+  const setting = s.find('DigestAuthenticationProvider.superDigest')
+  if (setting !== null && isSuperHash(setting.value) && parseSuperHash(setting.value) === null) {
+    throw s.refuse(setting, 'DigestAuthenticationProvider.superDigest is no hash of zoowarden super-password')
+  }
+  return setting === null ? null : new Secret(setting.value)
 }
 
 function readDigestAlgorithm(s: Settings): string {

@@ -190,6 +190,8 @@ export class Connection implements SessionClient {
   knowsReadOnly: boolean
   /** A session is being created, or asked for, on its behalf: nothing more is taken until it is there. */
   connecting: boolean
+  /** A password of its is being checked: nothing more is taken until that is done. */
+  authenticating: boolean
   /** Nothing more is taken from it. */
   closing: boolean
   closed: boolean
@@ -227,6 +229,7 @@ export class Connection implements SessionClient {
     this.initialised = false
     this.knowsReadOnly = true
     this.connecting = false
+    this.authenticating = false
     this.closing = false
     this.closed = false
     this.invalid = false

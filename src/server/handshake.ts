@@ -12,7 +12,7 @@ import { Err, OpCode } from '../jute/codes.ts'
 import { Input, ProtocolError } from '../jute/input.ts'
 import { Output } from '../jute/output.ts'
 import type { Zxid } from '../jute/zxid.ts'
-import { AUTH_IDS_MAX, type Auth, type AuthId, addAuthIds } from './auth.ts'
+import { AUTH_IDS_MAX, type Auth, type AuthId, addAuthIds, SUPER } from './auth.ts'
 import type { Compat } from './compat.ts'
 import { type Connection, countSent } from './connection.ts'
 import type { LearnerFlow } from './learnerflow.ts'
@@ -281,22 +281,36 @@ export class Handshake {
   /** An auth packet: adds ids to the connection, or ends it. */
   authenticate(conn: Connection, xid: number, buf: Uint8Array, off: number, end: number): boolean {
     const input = new Input(buf, off, end, this.options.juteLengthMax)
-    let added: readonly AuthId[] | 'failed' | 'wrong ensemble'
-    let scheme: string | null = null
+    let scheme: string | null
+    let token: Uint8Array | null
     try {
       input.int() // type, not used
       scheme = input.string()
-      added = this.auth.authenticate(scheme, input.buffer(), conn.remoteHost, conn.certificateIds)
+      token = input.buffer()
     } catch (err) {
       if (!(err instanceof ProtocolError)) throw err
       conn.closeNow(`malformed auth packet: ${err.message}`)
       return false
     }
+    const added = this.auth.authenticate(scheme, token, conn.remoteHost, conn.certificateIds)
     if (added === 'wrong ensemble') {
       this.metrics.counters.ensemble_auth_fail++
       conn.closeNow('client expects another ensemble')
       return false
     }
+    const check = this.auth.superCheck(scheme, token)
+    if (check === null) return this.addIds(conn, xid, scheme, added)
+    conn.authenticating = true
+    check((verdict) => {
+      if (conn.closed || conn.closing) return
+      conn.authenticating = false
+      const ids = verdict === 'busy' || added === 'failed' ? 'failed' : verdict === 'right' ? [SUPER, ...added] : added
+      if (this.addIds(conn, xid, scheme, ids)) conn.resume()
+    })
+    return false
+  }
+
+  private addIds(conn: Connection, xid: number, scheme: string | null, added: readonly AuthId[] | 'failed'): boolean {
     const idsMax = this.options.compat.identities ? Number.POSITIVE_INFINITY : AUTH_IDS_MAX
     if (added === 'failed' || conn.ids.length + added.length > idsMax) {
       this.metrics.authFailedCount++

@@ -14,6 +14,7 @@ import { Auth } from './auth.ts'
 import type { Config } from './config.ts'
 import type { AuthScheme } from './configsecurity.ts'
 import type { Pipeline } from './pipeline.ts'
+import { isSuperHash, parseSuperHash, superPassword } from './superpassword.ts'
 
 /** Sinks that a state machine is born with, before the pipeline that answers them exists, and after. */
 export class Relay {
@@ -49,12 +50,13 @@ export function makeState(config: Config, relay: Relay, hashSeed: number): State
   })
 }
 
-export function makeAuth(config: Config, state: StateMachine): Auth {
+/** `superUser`: one for all that is made of a configuration, so that checks of its password wait for each other. */
+export function makeAuth(config: Config, state: StateMachine, superUser = superUserOf(config)): Auth {
   const provided = (wanted: AuthScheme) => config.authProviders.some(({ scheme }) => scheme === wanted)
   const { anyUser, superUsers } = config.sasl
   return new Auth(state.tree.acls, {
     skipACL: config.skipACL,
-    superDigest: config.superDigest?.reveal() ?? null,
+    ...superUser,
     digestAuthEnabled: config.digestAuthEnabled,
     digest: digester(config.digestAlg),
     aclBytesMax: config.compat.identities ? lengthMaxOf(config) : config.juteMaxBufferBytes,
@@ -63,6 +65,12 @@ export function makeAuth(config: Config, state: StateMachine): Auth {
     sasl: { provided: provided('sasl'), anyUser, superUsers },
     enforcedSchemes: config.enforceAuthEnabled ? config.enforceAuthSchemes : [],
   })
+}
+
+export function superUserOf({ superDigest }: Config) {
+  const text = superDigest?.reveal() ?? null
+  if (text === null || !isSuperHash(text)) return { superDigest: text, superPassword: null }
+  return { superDigest: null, superPassword: superPassword(parseSuperHash(text)!) }
 }
 
 /** `user:password` to the id that ACLs carry. */

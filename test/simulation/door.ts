@@ -112,7 +112,7 @@ export class Door implements ConnectionHost {
   resume(conn: Connection): void {
     const visitor = this.byId[conn.connId]
     if (visitor === undefined || visitor.conn !== conn || !visitor.stopped) return
-    if (conn.throttled || conn.connecting) return
+    if (conn.throttled || conn.connecting || conn.authenticating) return
     visitor.stopped = false
     this.fabric.timeline.after(1, () =>
       this.party.input(() => {

@@ -15,7 +15,7 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { zxidHex } from '../../jute/zxid.ts'
 import { PARTIAL_PREFIX, VERSION_DIR } from '../../txnlog/names.ts'
-import { accessOf } from './access.ts'
+import { accessOf, checkSuper } from './access.ts'
 import { failure, NOT_SERVING, type Parameters } from './commands.ts'
 import { Fieldset } from './json.ts'
 import { RateLimit } from './ratelimit.ts'
@@ -53,7 +53,9 @@ export class Actions {
       return
     }
     const ip = clientAddress(remoteOf(req), req.headers, config.admin)
-    const asked = accessOf(req.headers.authorization, ip, access.auth, access.rootAclId)
+    const { authorization } = req.headers
+    const isSuper = await new Promise<boolean>((done) => checkSuper(authorization, access.auth, done))
+    const asked = accessOf(authorization, ip, access.auth, access.rootAclId, isSuper)
     if ('status' in asked) {
       this.note(action, null, ip, false)
       refuse(req, res, asked.status, failure(action, asked.error))

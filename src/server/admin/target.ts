@@ -3,7 +3,7 @@
 import { ROOT } from '../../datatree/node.ts'
 import type { Auth } from '../auth.ts'
 import { openDoors } from '../opendoors.ts'
-import { makeAuth } from '../parts.ts'
+import { makeAuth, superUserOf } from '../parts.ts'
 import { type AdminView, makeAdminView } from './adminview.ts'
 import type { AdminSource } from './source.ts'
 
@@ -19,6 +19,7 @@ export interface AdminTarget
 
 export function makeTarget(source: AdminSource): AdminTarget {
   const { config, logger, metrics, audit, parts } = source
+  const superUser = superUserOf(config)
   return {
     config,
     logger,
@@ -29,7 +30,9 @@ export function makeTarget(source: AdminSource): AdminTarget {
     nowMs: () => parts.nowMs(),
     access() {
       const state = parts.running()?.state
-      return state === undefined ? null : { auth: makeAuth(config, state), rootAclId: state.tree.aclId(ROOT) }
+      return state === undefined
+        ? null
+        : { auth: makeAuth(config, state, superUser), rootAclId: state.tree.aclId(ROOT) }
     },
     snapshot: () => source.snapshot(),
     restore: (path, options) => source.restore(path, options),

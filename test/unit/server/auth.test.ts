@@ -15,6 +15,7 @@ function makeAuth(acls: AclTable, over: Partial<ConstructorParameters<typeof Aut
   return new Auth(acls, {
     skipACL: false,
     superDigest: null,
+    superPassword: null,
     digestAuthEnabled: true,
     digest,
     aclBytesMax: 0xf_ffff,

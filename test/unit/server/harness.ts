@@ -9,7 +9,7 @@ import { Input } from '../../../src/jute/input.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
 import type { Audit } from '../../../src/server/audit.ts'
-import { Auth, type SaslOptions } from '../../../src/server/auth.ts'
+import { Auth, type SaslOptions, type SuperPassword } from '../../../src/server/auth.ts'
 import { type Compat, NO_COMPAT } from '../../../src/server/compat.ts'
 import type { ConnectionThrottle } from '../../../src/server/config.ts'
 import { Connection, type ConnectionHost } from '../../../src/server/connection.ts'
@@ -51,6 +51,7 @@ export interface HarnessOptions {
   largeRequestBytes?: number
   largeRequestsBytesMax?: number
   allowSaslFailedClients?: boolean
+  superPassword?: SuperPassword
   sasl?: SaslOptions
   enforcedSchemes?: readonly string[]
   throttle?: Partial<ConnectionThrottle>
@@ -179,6 +180,7 @@ export class Harness implements ConnectionHost {
     const auth = new Auth(this.state.tree.acls, {
       skipACL: false,
       superDigest: options.superDigest ?? null,
+      superPassword: options.superPassword ?? null,
       digestAuthEnabled: true,
       digest: (text) => `${text.split(':')[0]}:hash`,
       aclBytesMax: 0xf_ffff,
