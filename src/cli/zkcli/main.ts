@@ -25,7 +25,8 @@ export async function zkCliCommand(words: readonly string[], env: NodeJS.Process
     err: (text) => void process.stderr.write(text),
     nowMs: () => performance.now(),
     later: (task) => void setImmediate(task),
-    showsProgress: process.stderr.isTTY === true,
+    outIsTerminal: process.stdout.isTTY === true,
+    errIsTerminal: process.stderr.isTTY === true,
   })
   const launch = parseLaunch(words)
   try {

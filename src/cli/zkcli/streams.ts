@@ -1,11 +1,15 @@
 /**
  * Where the client's words go. Lines of one turn of the event loop leave in one write: `ls -R` has many of them. What
  * goes to standard error comes behind what was written before it, and neither mixes with a line of progress.
+ *
+ * On a terminal control characters of znodes are shown, not obeyed; a pipe gets them as they are.
  */
 
 const HELD_CHARS_MAX = 64 * 1024
 const PROGRESS_EVERY_MS = 100
 const BAR_CELLS = 30
+/** All but line ends and tabs. */
+const CONTROLS = /[^\P{Cc}\n\t]/gu
 
 export interface Streams {
   /** Text for standard output, line ends included. */
@@ -22,8 +26,8 @@ export interface StreamWriters {
   readonly nowMs: () => number
   /** Later in this turn of the event loop. */
   readonly later: (task: () => void) => void
-  /** Standard error is a terminal. */
-  readonly showsProgress: boolean
+  readonly outIsTerminal: boolean
+  readonly errIsTerminal: boolean
 }
 
 export class GatheredStreams implements Streams {
@@ -44,7 +48,7 @@ export class GatheredStreams implements Streams {
   }
 
   out(text: string): void {
-    this.held.push(text)
+    this.held.push(this.writers.outIsTerminal ? text.replace(CONTROLS, shown) : text)
     this.heldChars += text.length
     if (this.heldChars >= HELD_CHARS_MAX) this.flush()
     else if (!this.flushWanted) {
@@ -60,11 +64,12 @@ export class GatheredStreams implements Streams {
   }
 
   progress(what: string | null, count: number, total: number | null): void {
-    if (!this.writers.showsProgress) return
+    if (!this.writers.errIsTerminal) return
     if (what === null) {
       this.clearProgress()
       return
     }
+    if (this.writers.outIsTerminal) this.flush()
     const nowMs = this.writers.nowMs()
     if (nowMs - this.progressMs < PROGRESS_EVERY_MS) return
     this.flush()
@@ -80,6 +85,8 @@ export class GatheredStreams implements Streams {
     this.held = []
     this.heldChars = 0
     this.clearProgress()
+    // Who sees lines come needs no other sign of life.
+    if (this.writers.outIsTerminal) this.progressMs = this.writers.nowMs()
     this.writers.out(text)
   }
 
@@ -88,6 +95,10 @@ export class GatheredStreams implements Streams {
     this.progressShown = false
     this.writers.err('\r\x1b[K')
   }
+}
+
+function shown(control: string): string {
+  return `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
 }
 
 /** `deleteall /app [#######-----------------------] 1200 of 5000`, or `ls /app: 1200 znodes`. */

@@ -24,12 +24,13 @@ export async function runInteractive(
   streams.out('Welcome to ZooKeeper!\n')
   await session.connectedWithin(CONNECT_GRACE_MS)
   streams.flush()
-  const lines = history === null ? [] : readHistory(history)
+  const earlier = history === null ? [] : readHistory(history)
+  const typed: string[] = []
   const reader = createInterface({
     input: process.stdin,
     output: process.stdout,
     completer: (line: string, done: CompleterDone) => complete(session, line, done),
-    history: [...lines].reverse(),
+    history: earlier.reverse(),
     historySize: LINES_MAX,
     removeHistoryDuplicates: true,
   })
@@ -62,7 +63,7 @@ export async function runInteractive(
   ask()
   for await (const line of typedLines(reader)) {
     asking = false
-    if (isKept(line)) lines.push(line)
+    if (isKept(line)) typed.push(line)
     if (!(await session.executeLine(line))) break
     ask()
   }
@@ -71,7 +72,8 @@ export async function runInteractive(
   asking = false
   streams.flush()
   reader.close()
-  if (history !== null) writeHistory(history, lines)
+  // Somebody else may have added to it in the meantime.
+  if (history !== null) writeHistory(history, [...readHistory(history), ...typed])
 }
 
 /** Lines as they come, each when the one before is done with: what was typed or pasted ahead waits. */

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { GatheredStreams, progressText } from '../../../../src/cli/zkcli/streams.ts'
 
-function kit(showsProgress: boolean) {
+function kit(errIsTerminal: boolean, outIsTerminal = false) {
   const written: string[] = []
   const tasks: (() => void)[] = []
   const clock = { nowMs: 0 }
@@ -12,7 +12,8 @@ function kit(showsProgress: boolean) {
     err: (text) => written.push(`err ${text}`),
     nowMs: () => clock.nowMs,
     later: (task) => tasks.push(task),
-    showsProgress,
+    outIsTerminal,
+    errIsTerminal,
   })
   return { streams, written, tasks, clock }
 }
@@ -48,6 +49,29 @@ test('progress is shown ten times a second at most, and gone before anything els
     'err \r\u001b[K',
     'err no\n',
   ])
+})
+
+test('progress waits while lines come on the same terminal', () => {
+  const { streams, written, clock } = kit(true, true)
+  clock.nowMs = 50
+  streams.out('/a\n')
+  streams.progress('ls /', 1, null)
+  streams.flush()
+  clock.nowMs = 149
+  streams.progress('ls /', 1, null)
+  expect(written).toEqual(['out /a\n'])
+})
+
+test('a terminal is shown control characters and does not obey them; a pipe gets them', () => {
+  for (const [terminal, expected] of [
+    [true, 'out a\tb\\x1b[2J\\x9b\\x7f\n'],
+    [false, 'out a\tb\u001b[2J\u009b\u007f\n'],
+  ] as const) {
+    const { streams, written } = kit(false, terminal)
+    streams.out('a\tb\u001b[2J\u009b\u007f\n')
+    streams.flush()
+    expect(written).toEqual([expected])
+  }
 })
 
 test('nobody sees progress in a file', () => {
