@@ -86,7 +86,7 @@ export class Session implements SessionSink {
     const socket = connect({ host: server.host, port: server.port, noDelay: true })
     this.socket = socket
     const { upgrade } = this.shell
-    socket.once('error', (err) => this.lost(socket, err.message))
+    socket.on('error', (err) => this.lost(socket, err.message))
     socket.once('close', () => this.lost(socket, 'connection closed'))
     socket.once('connect', () => {
       if (upgrade === null) {
@@ -98,7 +98,7 @@ export class Session implements SessionSink {
         else if (secure === null) this.lost(socket, err?.message ?? 'no secure connection')
         else {
           this.socket = secure
-          secure.once('error', (failed) => this.lost(secure, failed.message))
+          secure.on('error', (failed) => this.lost(secure, failed.message))
           secure.once('close', () => this.lost(secure, 'connection closed'))
           this.opened(secure)
         }
@@ -187,7 +187,10 @@ export class Session implements SessionSink {
     socket.on('data', (chunk: Uint8Array) => {
       if (this.socket !== socket) return
       try {
-        if (frames.push(chunk) === 'bad') this.lost(socket, `an answer of ${frames.badLength} bytes`)
+        if (frames.push(chunk) === 'bad') {
+          const { badLength } = frames
+          this.lost(socket, `an answer of ${badLength} bytes, where jute.maxbuffer is ${this.answerBytesMax}`)
+        }
       } catch (err) {
         if (!(err instanceof ProtocolError)) throw err
         this.lost(socket, err.message)
