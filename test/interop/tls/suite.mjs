@@ -105,7 +105,7 @@ class TlsSuite {
   }
 
   async run() {
-    const { server } = await this.stricts()
+    const server = await this.stricts()
     await this.kinds()
     await this.lenient()
     await this.names()
@@ -120,36 +120,32 @@ class TlsSuite {
     }
   }
 
-  /** clientAuth=need, as it is without a word: every kind of store of the client, and who stays outside. */
+  /**
+   * clientAuth=need, as it is without a word: every kind of store of the client, and who stays outside, here as there. Only
+   * ours takes TLS 1.2 without being told to.
+   */
   async stricts() {
-    const server = await this.server('need', this.stores('server.pem', 'ca.pem'))
-    const { secure, plain } = server
-    this.case('works', 'a client with PEM stores works', secure, this.stores('client.pem', 'ca.pem'))
-    this.case('works', 'a client with PKCS12 stores works', secure, this.stores('client.p12', 'trust.p12'))
-    this.case('works', 'a client with JKS stores works', secure, this.stores('client.jks', 'trust.jks'))
-    this.case(
-      'works',
-      'a client that knows only TLS 1.2 works',
-      secure,
-      this.stores('client.pem', 'ca.pem', { 'ssl.protocol': 'TLSv1.2' }),
-    )
-    this.case('works', 'a plain client at the plain port works', plain, null)
-    this.case('refused', 'a client without a certificate stays outside', secure, this.stores(null, 'ca.pem'))
-    this.case(
-      'refused',
-      'a client with a certificate of an unknown authority stays outside',
-      secure,
-      this.stores('stranger.pem', 'ca.pem'),
-    )
-    this.case(
-      'refused',
-      'a client with a certificate that is over stays outside',
-      secure,
-      this.stores('late.pem', 'ca.pem'),
-    )
-    this.case('refused', 'a plain client at the port of TLS stays outside', secure, null)
-    this.case('refused', 'a client of TLS at the plain port stays outside', plain, this.stores('client.pem', 'ca.pem'))
-    return { server }
+    const ours = await this.server('need', this.stores('server.pem', 'ca.pem'))
+    const theirs = await this.server('need-java', this.stores('server.pem', 'ca.pem'), true)
+    for (const { secure, plain, server } of [ours, theirs]) {
+      const check = (what, who, address, settings) => {
+        const then = what === 'works' ? 'works' : 'stays outside'
+        this.case(what, `${server === ours.server ? 'ours' : "Apache's server"}: ${who} ${then}`, address, settings)
+      }
+      const client = this.stores('client.pem', 'ca.pem')
+      check('works', 'a client with PEM stores', secure, client)
+      check('works', 'a client with PKCS12 stores', secure, this.stores('client.p12', 'trust.p12'))
+      check('works', 'a client with JKS stores', secure, this.stores('client.jks', 'trust.jks'))
+      check('works', 'a plain client at the plain port', plain, null)
+      check('refused', 'a client without a certificate', secure, this.stores(null, 'ca.pem'))
+      check('refused', 'a client of an unknown authority', secure, this.stores('stranger.pem', 'ca.pem'))
+      check('refused', 'a client whose certificate is over', secure, this.stores('late.pem', 'ca.pem'))
+      check('refused', 'a plain client at the port of TLS', secure, null)
+      check('refused', 'a client of TLS at the plain port', plain, client)
+      const older = { ...client, 'ssl.protocol': 'TLSv1.2' }
+      check(server === ours.server ? 'works' : 'refused', 'a client that knows only TLS 1.2', secure, older)
+    }
+    return ours
   }
 
   /** Every kind of store of the server. */
@@ -227,10 +223,15 @@ class TlsSuite {
   }
 
   async revoked() {
-    const { secure } = await this.server('crl', this.stores('server.pem', 'ca.pem', { 'ssl.crl': true }))
-    this.case('works', 'crl: a client whose list does not name it works', secure, this.stores('good.pem', 'ca.pem'))
-    this.case('refused', 'crl: a client that was revoked stays outside', secure, this.stores('revoked.pem', 'ca.pem'))
-    this.case('refused', 'crl: a client without a list stays outside', secure, this.stores('client.pem', 'ca.pem'))
+    for (const java of [false, true]) {
+      const settings = this.stores('server.pem', 'ca.pem', { 'ssl.crl': true })
+      const { secure } = await this.server(java ? 'crl-java' : 'crl', settings, java)
+      const who = java ? "Apache's server" : 'ours'
+      const client = (name) => this.stores(`${name}.pem`, 'ca.pem')
+      this.case('works', `crl on ${who}: a client whose list does not name it works`, secure, client('good'))
+      this.case('refused', `crl on ${who}: a client that was revoked stays outside`, secure, client('revoked'))
+      this.case('refused', `crl on ${who}: a client without a list stays outside`, secure, client('client'))
+    }
   }
 
   /** The same on both servers: ids, ACLs, the super user. */

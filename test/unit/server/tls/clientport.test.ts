@@ -113,7 +113,7 @@ describe('secureClientPort', () => {
 
   it('turns away who does not speak TLS, and says how many', async () => {
     const { port, securePort } = await start({ clientPort: 0, secureClientPort: 0 })
-    expect(await ask(plain(securePort), 'ruok')).not.toContain('imok')
+    expect(await ask(plain(securePort), 'ruok\n')).not.toContain('imok')
     expect(await ask(plain(securePort), 'GET / HTTP/1.1\r\n\r\n')).not.toContain('zookeeper')
     expect(await metric(port, 'unsuccessful_handshake')).toBe(2)
     expect(await metric(port, 'auth_failed_count')).toBe(2)
@@ -135,6 +135,34 @@ describe('secureClientPort', () => {
     silent.destroy()
     while ((await metric(port, 'outstanding_tls_handshake')) > 0);
     await client(securePort, 'client.pem').create('/a', null)
+  })
+})
+
+describe('limits', () => {
+  it("of connections are each port's own", async () => {
+    const { port, securePort } = await start({ clientPort: 0, secureClientPort: 0, maxClientCnxns: 1 })
+    await client(securePort, 'client.pem').create('/a', null)
+    await client(port, null).getData('/a')
+    for (const full of [port, securePort]) expect(await ask(plain(full), 'ruok')).toBe('')
+  })
+
+  it('spare a server that does not serve the handshake, if it may', async () => {
+    writeFileSync(join(dir, 'myid'), '1')
+    const members = Object.fromEntries([1, 2, 3].map((n) => [`server.${n}`, `127.0.0.1:${21110 + n}:${21120 + n}`]))
+    for (const earlyDrop of ['true', 'false']) {
+      const { securePort } = await start({
+        ...members,
+        initLimit: 10,
+        syncLimit: 5,
+        secureClientPort: 0,
+        'ssl.clientAuth': 'none',
+        'netty.server.earlyDropSecureConnectionHandshakes': earlyDrop,
+      })
+      expect(await ask(secure(securePort), 'srvr')).toBe(
+        earlyDrop === 'true' ? '' : 'This ZooKeeper instance is not currently serving requests\n',
+      )
+      await server!.close()
+    }
   })
 })
 
