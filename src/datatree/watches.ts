@@ -32,6 +32,8 @@ export interface WatchSink {
    * for the sink to check READ. May not change the watches.
    */
   onWatch(conn: ConnId, eventType: number, zxid: Zxid, path: Uint8Array, off: number, end: number, aclId: number): void
+  /** A trigger has told so many connections, one at the least. */
+  onTriggered?(eventType: number, count: number): void
 }
 
 const STANDARD = 1
@@ -88,6 +90,8 @@ export class Watches {
   /** By connection: the trigger that told it last. */
   private connTold: Int32Array
   private trigger: number
+  /** Told by the trigger under way. */
+  private countTold: number
   /** Paths with a recursive list, and how many of them fall on each place of the filter. */
   private countRecursivePaths: number
   private readonly filter: Int32Array
@@ -111,6 +115,7 @@ export class Watches {
     this.connListed = new Uint8Array(16)
     this.connTold = new Int32Array(16)
     this.trigger = 0
+    this.countTold = 0
     this.countRecursivePaths = 0
     this.filter = new Int32Array(FILTER_SIZE)
   }
@@ -212,6 +217,7 @@ export class Watches {
   created(buf: Uint8Array, off: number, end: number, zxid: Zxid, aclId: number, parentAclId: number): void {
     if (this.paths.count === 0) return
     this.fireData(EventType.nodeCreated, buf, off, end, zxid, aclId)
+    this.triggered(EventType.nodeCreated)
     this.fireParent(buf, off, end, zxid, parentAclId)
   }
 
@@ -224,6 +230,7 @@ export class Watches {
     const path = this.fireData(EventType.nodeDeleted, buf, off, end, zxid, aclId)
     // Firing may have used up the path's last entry, and with it the id.
     if (path !== 0 && this.paths.has(path)) this.fireChild(EventType.nodeDeleted, path, buf, off, end, zxid, aclId)
+    this.triggered(EventType.nodeDeleted)
     this.fireParent(buf, off, end, zxid, parentAclId)
   }
 
@@ -231,6 +238,7 @@ export class Watches {
   dataChanged(buf: Uint8Array, off: number, end: number, zxid: Zxid, aclId: number): void {
     if (this.paths.count === 0) return
     this.fireData(EventType.nodeDataChanged, buf, off, end, zxid, aclId)
+    this.triggered(EventType.nodeDataChanged)
   }
 
   // --- reports of the data table, as wchp and wchc give them
@@ -454,6 +462,11 @@ export class Watches {
     this.trigger++
   }
 
+  private triggered(eventType: number): void {
+    if (this.countTold > 0) this.sink.onTriggered?.(eventType, this.countTold)
+    this.countTold = 0
+  }
+
   /** The data table's part of a trigger; the path's id or 0 (the id may be gone by then). */
   private fireData(eventType: number, buf: Uint8Array, off: number, end: number, zxid: Zxid, aclId: number): number {
     this.nextTrigger()
@@ -533,6 +546,7 @@ export class Watches {
     if (path === 0) return
     this.nextTrigger()
     this.fireChild(EventType.nodeChildrenChanged, path, buf, off, parentEnd, zxid, parentAclId)
+    this.triggered(EventType.nodeChildrenChanged)
   }
 
   /** Fires an entry without the recursive mode; it goes unless it is persistent. Returns the next of the list. */
@@ -565,6 +579,7 @@ export class Watches {
     const conn = this.entries[entry * STRIDE + CONN_FLAGS]! >>> FLAG_BITS
     if (this.connTold[conn] === this.trigger) return
     this.connTold[conn] = this.trigger
+    this.countTold++
     this.sink.onWatch(conn, eventType, zxid, buf, off, end, aclId)
   }
 }

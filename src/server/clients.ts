@@ -279,7 +279,9 @@ export class Clients implements ConnectionHost {
     const { socket } = client
     socket.on('data', (chunk) => this.onData(client, chunk))
     socket.on('end', () => {
-      if (client.phase !== 'ending' && client.socket === socket) this.drop(client)
+      if (client.phase === 'ending' || client.socket !== socket) return
+      this.metrics.counters.connection_drop_count++
+      this.drop(client)
     })
     socket.on('close', () => this.drop(client))
     socket.on('drain', () => this.onDrain(client))

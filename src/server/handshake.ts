@@ -212,6 +212,7 @@ export class Handshake {
     if (session === undefined || session.closing) return this.refuse(conn)
     session.timeoutMs = conn.timeoutMs
     this.sessions.touch(session, this.host.nowMs())
+    this.metrics.counters.connection_revalidate_count++
     this.accept(conn, session)
     return true
   }
@@ -297,6 +298,10 @@ export class Handshake {
       this.metrics.counters.ensemble_auth_fail++
       conn.closeNow('client expects another ensemble')
       return false
+    }
+    if (scheme === 'ensemble' && added !== 'failed') {
+      const named = token !== null && token.length > 0
+      this.metrics.counters[named ? 'ensemble_auth_success' : 'ensemble_auth_skip']++
     }
     const check = this.auth.superCheck(scheme, token)
     if (check === null) return this.addIds(conn, xid, scheme, added)

@@ -28,6 +28,7 @@ import type { Backlog } from './backlog.ts'
 import type { Config } from './config.ts'
 import { readConfigZnode, writeConfigZnode } from './configznode.ts'
 import type { Connection } from './connection.ts'
+import { Latencies } from './latencies.ts'
 import { type Membership, parseConfigText, parseQuorumText, quorumOf } from './members.ts'
 import { type HistoryReader, MemberStorage } from './memberstorage.ts'
 import { type Metrics, ResponseSizes } from './metrics.ts'
@@ -88,6 +89,7 @@ export class Member implements NetworkSink {
   private readonly metrics: Metrics
   private readonly storage: MemberStorage
   private readonly relay: Relay
+  private readonly latencies: Latencies
   private readonly senders: Map<LinkId, SnapshotSender>
   private readonly receivers: Map<LinkId, SnapshotReceiver>
   private readonly readers: Map<LinkId, HistoryReader>
@@ -110,11 +112,15 @@ export class Member implements NetworkSink {
     this.config = config
     this.host = host
     this.metrics = metrics
-    this.relay = new Relay((zxid) => this.onDigestMismatch(zxid))
+    this.relay = new Relay((zxid) => this.onDigestMismatch(zxid), metrics)
+    this.latencies = new Latencies(metrics)
     this.storage = new MemberStorage(config, host.disk, metrics, {
       checkpoints: host.checkpoints ?? null,
       makeState: () => this.newState(),
-      durable: (zxid) => this.input(() => this.zab.onDurable(zxid)),
+      durable: (zxid) => {
+        this.latencies.onDurable(zxid, this.zab.role, this.sid, host.nowMs())
+        this.input(() => this.zab.onDurable(zxid))
+      },
       failed: (err) => host.failed(err),
       random: () => host.random(),
       wallMs: () => host.wallMs(),
@@ -387,7 +393,11 @@ export class Member implements NetworkSink {
       this.host.network.close(link, why)
     },
     append: (zxid, proposal) => {
-      if (this.zab.role !== 'leading') this.metrics.counters.learner_proposal_received_count++
+      this.latencies.onProposal(zxid, this.nowMs)
+      if (this.zab.role !== 'leading') {
+        this.metrics.counters.learner_proposal_received_count++
+        this.latencies.onReceived(this.host.wallMs(), proposal)
+      }
       this.storage.append(zxid, proposal)
     },
     truncate: (zxid) => {
@@ -437,6 +447,7 @@ export class Member implements NetworkSink {
       }
       this.host.config(quorum, committed, () => this.input(() => this.zab.onConfigSaved()))
     },
+    measure: (figure, sid, value) => this.latencies.onFigure(figure, sid, value),
     trace: (message) => this.host.log('debug', {}, message),
   }
 
@@ -454,6 +465,7 @@ export class Member implements NetworkSink {
     const { pipeline } = this
     if (this.zab.role === 'leading') this.metrics.counters.commit_count++
     else this.metrics.counters.learner_commit_received_count++
+    this.latencies.onCommitted(zxid, this.zab.role, this.nowMs, this.host.wallMs(), proposal, 0)
     if (pipeline !== null) pipeline.deliver(zxid, proposal, 0, proposal.length)
     else this.state.apply(proposal, 0, proposal.length)
     if (pipeline !== null) this.storage.applied(zxid, this.state)

@@ -7,6 +7,7 @@
  * are here too: a standalone Java server prints them as well, and dashboards expect them.
  */
 
+import { EventType } from '../jute/codes.ts'
 import type { Family } from './prometheus.ts'
 import {
   KeyedSummaries,
@@ -182,6 +183,15 @@ export class Metrics {
     this.latencyMs.add(ms)
     if (update) this.advanced.updatelatency.add(ms)
     else this.advanced.readlatency.add(ms)
+  }
+
+  /** A change has told so many connections that watched for it. */
+  addTriggered(eventType: number, count: number): void {
+    const { basic } = this
+    if (eventType === EventType.nodeCreated) basic.node_created_watch_count.add(count)
+    else if (eventType === EventType.nodeDeleted) basic.node_deleted_watch_count.add(count)
+    else if (eventType === EventType.nodeDataChanged) basic.node_changed_watch_count.add(count)
+    else basic.node_children_watch_count.add(count)
   }
 
   addQuotaExceeded(namespace: string): void {

@@ -13,6 +13,7 @@ import type { TxnLogOptions } from '../txnlog/txnlog.ts'
 import { Auth } from './auth.ts'
 import type { Config } from './config.ts'
 import type { AuthScheme } from './configsecurity.ts'
+import type { Metrics } from './metrics.ts'
 import type { Pipeline } from './pipeline.ts'
 import { isSuperHash, parseSuperHash, superPassword } from './superpassword.ts'
 
@@ -20,15 +21,18 @@ import { isSuperHash, parseSuperHash, superPassword } from './superpassword.ts'
 export class Relay {
   pipeline: Pipeline | null
   private readonly onDigestMismatch: (zxid: Zxid) => void
+  private readonly metrics: Metrics | null
 
-  constructor(onDigestMismatch: (zxid: Zxid) => void) {
+  constructor(onDigestMismatch: (zxid: Zxid) => void, metrics: Metrics | null = null) {
     this.pipeline = null
+    this.metrics = metrics
     this.onDigestMismatch = onDigestMismatch
   }
 
   readonly watches: WatchSink = {
     onWatch: (conn, type, zxid, path, off, end, aclId) =>
       this.pipeline?.onWatch(conn, type, zxid, path, off, end, aclId),
+    onTriggered: (type, count) => this.metrics?.addTriggered(type, count),
   }
   readonly apply: ApplySink = {
     onResult: (index, type, err, node) => this.pipeline?.applySink.onResult(index, type, err, node),

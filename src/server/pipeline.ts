@@ -662,6 +662,7 @@ export class Pipeline {
     if (conn === undefined || conn.closed || !this.auth.allowed(aclId, Perm.read, conn.ids)) return
     const bytes = writeEvent(conn.output(), eventType, STATE_SYNC_CONNECTED, zxid, path, off, end)
     countSent(this.metrics, conn, bytes)
+    this.metrics.counters.watch_bytes += bytes
   }
 
   // ------------------------------------------------------------------ housekeeping

@@ -208,7 +208,7 @@ export class StandaloneServer {
     const relay = new Relay((zxid) => {
       metrics.counters.digest_mismatches_count++
       logger.warn({ zxid: zxidText(zxid) }, 'the tree is not what the author of this transaction had: digests differ')
-    })
+    }, metrics)
     const stores = new SnapshotStores(
       config,
       disk,
@@ -250,6 +250,7 @@ export class StandaloneServer {
     this.storage = new Storage(disk, logDir, stores, state, recovered.txnsReplayed, config, metrics, {
       deliver: (zxid, buf, off, end) => pipeline.deliver(zxid, buf, off, end),
       failed,
+      wallMs,
       random: Math.random,
       info: (message, fields) => logger.info(fields, message),
       warn: (message, fields) => logger.warn(fields, message),

@@ -13,6 +13,7 @@ import { forEachEntry } from '../txnlog/logfile.ts'
 import type { SnapshotStore, SnapshotWritten } from '../txnlog/snapshotstore.ts'
 import { TxnLog } from '../txnlog/txnlog.ts'
 import type { Config } from './config.ts'
+import { Latencies } from './latencies.ts'
 import type { Metrics } from './metrics.ts'
 import { logOptions } from './parts.ts'
 import { SnapshotTrigger } from './snapshottrigger.ts'
@@ -22,6 +23,8 @@ export interface StorageHost {
   /** A transaction is durable. Bytes are borrowed. */
   deliver(zxid: Zxid, buf: Uint8Array, off: number, end: number): void
   failed(err: StorageError): void
+  /** Milliseconds since 1970. */
+  wallMs(): number
   /** Uniform in [0, 1). */
   random(): number
   info(message: string, fields: Record<string, unknown>): void
@@ -35,6 +38,8 @@ export class Storage {
   private readonly files: SnapshotStore
   private readonly state: StateMachine
   private readonly host: StorageHost
+  private readonly disk: Disk
+  private readonly latencies: Latencies
   private readonly metrics: Metrics
   private readonly trigger: SnapshotTrigger
   private readonly stallWatch: StallWatch
@@ -55,6 +60,8 @@ export class Storage {
     this.files = files
     this.state = state
     this.host = host
+    this.disk = disk
+    this.latencies = new Latencies(metrics)
     this.metrics = metrics
     this.trigger = new SnapshotTrigger(
       config,
@@ -64,13 +71,16 @@ export class Storage {
     this.trigger.replayed(txnsReplayed)
     this.stallWatch = new StallWatch(config.fsyncWarningThresholdMs)
     this.snapshotRunning = null
-    const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => host.deliver(zxid, buf, off, end)
+    const deliver = (zxid: Zxid, buf: Uint8Array, off: number, end: number): void => {
+      this.latencies.onCommitted(zxid, null, 0, host.wallMs(), buf, off)
+      host.deliver(zxid, buf, off, end)
+    }
     this.log = new TxnLog(
       disk,
       logDir,
       logOptions(config),
       {
-        onDurable: () => {},
+        onDurable: (zxid) => this.latencies.onDurable(zxid, null, 0, Math.floor(disk.nowMs())),
         onRecords: (records, off, end) => forEachEntry(records, off, end, deliver),
         onFailed: (err) => host.failed(err),
         onSynced: (ms) => metrics.basic.fsynctime.add(Math.round(ms)),
@@ -84,6 +94,7 @@ export class Storage {
   }
 
   propose(zxid: Zxid, buf: Uint8Array, off: number, end: number): void {
+    this.latencies.onProposal(zxid, Math.floor(this.disk.nowMs()))
     this.log.append(zxid, buf, off, end)
     if (!this.trigger.due(this.log.bytesWritten)) return
     this.log.roll()

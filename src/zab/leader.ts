@@ -162,7 +162,9 @@ export class Leader implements RoleCore, Master {
       return
     }
     const waitedMs = this.nowMs() - (this.phaseDeadlineMs - this.initMs)
-    if (epochWaitMs >= 0 && waitedMs > epochWaitMs) this.quit(`${sid} looks for a leader again`)
+    if (epochWaitMs < 0 || waitedMs <= epochWaitMs) return
+    this.host.out.measure?.('disloyal', sid, 1)
+    this.quit(`${sid} looks for a leader again`)
   }
 
   private tryEpoch(): void {

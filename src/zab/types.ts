@@ -246,9 +246,10 @@ export interface ZabOut {
 
 /**
  * `ack`: a proposal was acknowledged so many ms after it was proposed. `diffSync`, `diffSynced`: a sync without the tree
- * begins, or ends; so many are under way. `held`: so many packets wait for the end of a snapshot.
+ * begins, or ends; so many are under way. `held`: so many packets wait for the end of a snapshot. `disloyal`: a leader
+ * gives way to a voter that looks for another one.
  */
-export type ZabFigure = 'ack' | 'diffSync' | 'diffSynced' | 'held'
+export type ZabFigure = 'ack' | 'diffSync' | 'diffSynced' | 'held' | 'disloyal'
 
 /** A client's request on its way from learner to leader. */
 export interface ForwardedRequest {

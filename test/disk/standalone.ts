@@ -146,6 +146,7 @@ async function serve(
       history.acknowledge(zxid)
     },
     failed: (err) => failures.push(err),
+    wallMs: () => 0,
     random: () => random.next(),
     info: () => {},
     warn: (message, { err }) => {
