@@ -34,6 +34,8 @@ export interface ApplySink {
    * the transaction's, -1 for an error; `node` the created or changed node, else 0.
    */
   onResult(index: number, type: number, err: number, node: NodeId): void
+  /** A znode was created, changed or deleted; path and data are of so many bytes. The path is borrowed. */
+  onWritten?(buf: Uint8Array, off: number, end: number, bytes: number): void
   onSessionCreated(hi: number, lo: number, timeoutMs: number): void
   onSessionClosed(hi: number, lo: number): void
   /** The tree is not what the transaction's author, or the snapshot it was loaded from, had at this zxid. */
@@ -352,6 +354,7 @@ export class StateMachine {
       this.timeMs,
     )
     this.quotas.nodeCreated(buf, pathOff, pathEnd, Math.max(this.dataLength, 0))
+    this.written(Math.max(this.dataLength, 0))
     this.watches.created(buf, pathOff, pathEnd, zxid, aclId, tree.aclId(parent))
     return Err.ok
   }
@@ -377,6 +380,7 @@ export class StateMachine {
     tree.acls.acquire(aclId)
     tree.remove(node)
     this.quotas.nodeDeleted(buf, pathOff, pathEnd, dataBytes)
+    this.sink.onWritten?.(buf, pathOff, pathEnd, pathEnd - pathOff)
     watches.deleted(buf, pathOff, pathEnd, this.zxid, aclId, tree.aclId(parent))
     tree.acls.release(aclId)
   }
@@ -410,8 +414,14 @@ export class StateMachine {
     tree.setData(node, buf, this.dataOff, this.dataLength, version, this.zxid, this.timeMs, pathCrc)
     this.node = node
     this.quotas.dataChanged(buf, pathOff, pathEnd, Math.max(this.dataLength, 0) - bytesBefore)
+    this.written(Math.max(this.dataLength, 0))
     this.watches.dataChanged(buf, pathOff, pathEnd, this.zxid, tree.aclId(node))
     return Err.ok
+  }
+
+  private written(dataBytes: number): void {
+    const { buf, pathOff, pathEnd } = this
+    this.sink.onWritten?.(buf, pathOff, pathEnd, pathEnd - pathOff + dataBytes)
   }
 
   /** setACL: path, ACL list, the new aversion 4. */

@@ -112,7 +112,9 @@ export function memberView(config: Config, member: Member, metrics: Metrics, hos
       const learners = zab.learners()
       const observers = learners.filter(({ observer, synced }) => observer && synced).length
       const serves = zab.role === 'following' && config.quorum.observerMasterPort > 0
-      if (leads() || serves) yield ['synced_observers', observers]
+      // Java's follower that serves no observers has a null there, which its provider for Prometheus makes a zero.
+      const zero = zab.role === 'following' && config.metricsProvider.kind === 'prometheus'
+      if (leads() || serves || zero) yield ['synced_observers', observers]
       if (!leads()) return
       const voters = learners.filter(({ sid, observer }) => !observer && zab.committed.isVoter(sid))
       yield ['learners', learners.length]

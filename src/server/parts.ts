@@ -36,6 +36,7 @@ export class Relay {
   }
   readonly apply: ApplySink = {
     onResult: (index, type, err, node) => this.pipeline?.applySink.onResult(index, type, err, node),
+    onWritten: (buf, off, end, bytes) => this.metrics?.writePerNamespace.add(buf, off, end, bytes),
     onSessionCreated: (hi, lo, timeoutMs) => this.pipeline?.applySink.onSessionCreated(hi, lo, timeoutMs),
     onSessionClosed: (hi, lo) => this.pipeline?.applySink.onSessionClosed(hi, lo),
     // Counted during recovery as well, when there is no pipeline yet.

@@ -123,7 +123,7 @@ export class Pipeline {
     this.options = options
     const leads = options.role === 'leader'
     const gate = leads ? new SessionGate(sessions, options.localSessionsEnabled) : null
-    this.prep = new Prep(state, auth, metrics.writePerNamespace, host.warn, gate, options.reconfig, options)
+    this.prep = new Prep(state, auth, host.warn, gate, options.reconfig, options)
     this.proposer = new Proposer(this.prep, sessions, leads, options.compat, host)
     this.flow = options.role === 'learner' ? new LearnerFlow(sessions) : null
     this.readOnly = options.role === 'readonly'

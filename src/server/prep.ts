@@ -25,7 +25,6 @@ import { QuotaGate } from './quotagate.ts'
 import type { Reconfigurer } from './reconfig.ts'
 import type { SessionGate } from './sessiongate.ts'
 import { Owner } from './sessions.ts'
-import type { NamespaceSummaries } from './summaries.ts'
 import {
   decodeMulti,
   decodeReconfig,
@@ -78,7 +77,6 @@ export class Prep {
   private readonly auth: Auth
   private readonly options: PrepOptions
   private readonly quota: QuotaGate
-  private readonly namespaces: NamespaceSummaries
   /** Leader: whose requests are let through. Null: they all come from here, and were looked at before. */
   private readonly gate: SessionGate | null
   private readonly reconfigurer: Reconfigurer | null
@@ -93,7 +91,6 @@ export class Prep {
   constructor(
     state: StateMachine,
     auth: Auth,
-    namespaces: NamespaceSummaries,
     warn: (message: string, fields: Record<string, unknown>) => void,
     gate: SessionGate | null,
     reconfigurer: Reconfigurer | null,
@@ -104,7 +101,6 @@ export class Prep {
     this.gate = gate
     this.reconfigurer = reconfigurer
     this.options = options
-    this.namespaces = namespaces
     this.outstanding = new OutstandingChanges(state.tree)
     this.quota = new QuotaGate(state.quotas, options, warn)
     this.zxidLast = state.zxidLast
@@ -298,7 +294,6 @@ export class Prep {
     node.dataCrc = this.dataCrc(path.buf, path.pos, buf, op)
     this.change(node, zxid)
 
-    this.namespaces.add(path.buf, 0, path.pos, path.pos + Math.max(op.dataLength, 0))
     out.bufferOf(path.buf, 0, path.pos)
     writeData(out, op)
     out.raw(this.state.tree.acls.bytes(aclId))
@@ -321,7 +316,6 @@ export class Prep {
     if (op.version !== -1 && op.version !== node.version) return Err.badVersion
     if (node.children > 0) return Err.notEmpty
     this.remove(node, parent, zxid)
-    this.namespaces.add(buf, op.pathOff, op.pathEnd, op.pathLength)
     out.bufferOf(buf, op.pathOff, op.pathEnd)
     return Err.ok
   }
@@ -374,7 +368,6 @@ export class Prep {
     node.dataLength = op.dataLength
     node.dataCrc = this.dataCrc(node.path, node.path.length, buf, op)
     this.change(node, zxid)
-    this.namespaces.add(buf, op.pathOff, op.pathEnd, op.pathLength + Math.max(op.dataLength, 0))
     out.bufferOf(buf, op.pathOff, op.pathEnd)
     writeData(out, op)
     out.int(node.version)

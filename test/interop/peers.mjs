@@ -12,6 +12,8 @@ import { runToEnd } from './process.mjs'
 
 export const versions = {
   zookeeper: '3.9.5',
+  // What reports to Prometheus: the source of 3.9.5 is the same, and not every registry has its jar.
+  zookeeperMetrics: '3.9.4',
   curator: '5.9.0',
   /**
    * The oldest first, and what they log with. The last of each line, but of 3.4 the last that finds an address in a JDK of

@@ -7,6 +7,7 @@
 import { cpSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fetchJavaAdmin, runAdmin } from './admin/suite.mjs'
 import { runAudit } from './audit/suite.mjs'
 import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
@@ -56,6 +57,7 @@ export const suites = [
   { name: 'ensemble-secure', fetch: fetchJavaClient, runAlone: runSecureEnsembles },
   { name: 'package', fetch: fetchJavaClient, runAlone: runPackage },
   { name: 'sasl', fetch: fetchJavaClient, runAlone: runSasl },
+  { name: 'admin', fetch: fetchJavaAdmin, runAlone: runAdmin },
   { name: 'audit', fetch: fetchJavaTools, runAlone: runAudit },
   { name: 'tls', fetch: fetchJavaClient, runAlone: runTls },
   { name: 'overload', fetch: fetchJavaTools, runAlone: runOverload },

@@ -89,12 +89,17 @@ export class Actions {
       if (res.headersSent) res.destroy()
       else refuse(req, res, 500, failure(action, reason))
     } finally {
-      this.busy = false
+      if (action === 'restore') this.freed()
     }
   }
 
+  private readonly freed = (): void => {
+    this.busy = false
+  }
+
   private async snapshot(res: ServerResponse, parameters: Parameters): Promise<void> {
-    const { zxid, zxidEnd, path } = await this.target.snapshot()
+    // Who reads slowly holds up nobody.
+    const { zxid, zxidEnd, path } = await this.target.snapshot().finally(this.freed)
     const file = await open(path, 'r')
     try {
       const { size } = await file.stat()
