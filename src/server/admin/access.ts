@@ -19,6 +19,7 @@ export function checkSuper(authorization: string | undefined, auth: Auth, done: 
 /**
  * `authorization`: the header, a scheme and what goes with it, or none of the latter where the connection says it all.
  * `remote`: the client's address literal. `isSuper`: as of checkSuper.
+ * `certificateIds`: what the client's certificate has proved.
  */
 export function accessOf(
   authorization: string | undefined,
@@ -26,13 +27,14 @@ export function accessOf(
   auth: Auth,
   rootAclId: number,
   isSuper: boolean,
+  certificateIds: readonly AuthId[] = [],
 ): Access {
   if (authorization === undefined) return { status: 401, error: 'Auth info is missing for the command' }
   const [scheme, token, ...more] = authorization.split(' ')
   const ids =
     more.length > 0 || scheme === 'auth'
       ? 'failed'
-      : auth.authenticate(scheme!, token === undefined ? null : textToBytes(token), remote)
+      : auth.authenticate(scheme!, token === undefined ? null : textToBytes(token), remote, certificateIds)
   if (typeof ids === 'string' || ids.length === 0) return { status: 401, error: 'Not authenticated' }
   const proved = isSuper ? [SUPER, ...ids] : ids
   // Each by itself: `allowed` asks for any of them.

@@ -10,11 +10,17 @@ import { timingSafeEqual } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { TLSSocket } from 'node:tls'
 import { zxidHex } from '../../jute/zxid.ts'
 import { PARTIAL_PREFIX, VERSION_DIR } from '../../txnlog/names.ts'
+import type { AuthId } from '../auth.ts'
+import type { Config } from '../config.ts'
+import { peerCertificate } from '../tls/peercertificate.ts'
+import { certificateId } from '../tls/x509id.ts'
 import { accessOf, checkSuper } from './access.ts'
 import { failure, NOT_SERVING, type Parameters } from './commands.ts'
 import { Fieldset } from './json.ts'
@@ -55,7 +61,8 @@ export class Actions {
     const ip = clientAddress(remoteOf(req), req.headers, config.admin)
     const { authorization } = req.headers
     const isSuper = await new Promise<boolean>((done) => checkSuper(authorization, access.auth, done))
-    const asked = accessOf(authorization, ip, access.auth, access.rootAclId, isSuper)
+    const proved = certificateIds(req.socket, config)
+    const asked = accessOf(authorization, ip, access.auth, access.rootAclId, isSuper, proved)
     if ('status' in asked) {
       this.note(action, null, ip, false)
       refuse(req, res, asked.status, failure(action, asked.error))
@@ -149,6 +156,15 @@ export class Actions {
   private note(operation: Action, user: string | null, ip: string, done: boolean): void {
     this.target.audit?.record({ user, ip, operation, result: done ? 'success' : 'failure' })
   }
+}
+
+/** Who a client is by its certificate, as on the client port. */
+function certificateIds(socket: Socket, { clientTls, x509SuperUser }: Config): AuthId[] {
+  const certificate = socket instanceof TLSSocket ? peerCertificate(socket) : undefined
+  if (certificate === undefined) return []
+  const id = certificateId(certificate, clientTls?.clientCertId ?? null)
+  const own = { scheme: 'x509', id }
+  return id === x509SuperUser ? [{ scheme: 'super', id }, own] : [own]
 }
 
 /** In constant time, whatever their lengths. */
