@@ -101,8 +101,9 @@ export function isAdminProtected(admin: AdminConfig): boolean {
   return admin.token !== null || (admin.forceHttps && admin.needClientAuth)
 }
 
+/** As a configuration has it, so that a name which only begins like an address is none. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 function readCommandUrl(s: Settings): string {

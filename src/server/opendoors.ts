@@ -7,7 +7,7 @@
  */
 
 import type { Config, ListenAddress } from './config.ts'
-import { isAdminProtected } from './configadmin.ts'
+import { isAdminProtected, isLoopback } from './configadmin.ts'
 import { isProtected } from './configprotection.ts'
 import { ConfigError, type Settings } from './settings.ts'
 
@@ -182,8 +182,4 @@ function isReachable(address: ListenAddress | null): boolean {
 function isLocalEnsemble({ membership, quorumListenOnAllIPs }: Config['quorum']): boolean {
   const hosts = membership.members.flatMap(({ addresses }) => addresses.map(({ host }) => host))
   return !quorumListenOnAllIPs && hosts.every(isLoopback)
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

@@ -100,6 +100,33 @@ describe('X17: settings that give up safety', () => {
   })
 })
 
+describe('X12: the admin server', () => {
+  const isOpen = (lines: string): boolean => words(parse(lines).config).includes('admin')
+
+  it('is where Java has it, open to everybody, and the start report says so', () => {
+    const { config, warnings } = parse('')
+    expect(config.admin).toMatchObject({ enabled: true, host: '0.0.0.0', port: 8080 })
+    expect([isOpen(''), warnings]).toEqual([true, []])
+    expect(isOpen('admin.enableServer=false')).toBe(false)
+    expect(isOpen('admin.serverAddress=127.0.0.1')).toBe(false)
+    expect(isOpen('admin.serverAddress=127.example.com')).toBe(true)
+  })
+
+  it('is on loopback under strict, unless the file has another address', () => {
+    expect(parse('security=strict').config.admin.host).toBe('127.0.0.1')
+    expect(refusal('security=strict\nadmin.serverAddress=10.0.0.1')).toContain('(security.allow=admin lets it be)')
+  })
+
+  it('may be reached from elsewhere under strict with a token or a client\u2019s certificate', () => {
+    const elsewhere = 'security=strict\nadmin.serverAddress=10.0.0.1\n'
+    expect(isOpen(`${elsewhere}admin.token=abcdefghijklmnop`)).toBe(false)
+    expect(isOpen(`${elsewhere}admin.forceHttps=true\nadmin.needClientAuth=true`)).toBe(false)
+    // With both on one port, whoever speaks in the clear shows no certificate.
+    const both = `${elsewhere}admin.portUnification=true\nadmin.needClientAuth=true`
+    expect(refusal(both)).toContain('(security.allow=admin lets it be)')
+  })
+})
+
 describe('X16: the start report', () => {
   it('lists what is open of an ordinary server', () => {
     expect(words(parse('').config)).toEqual(['admin', 'plainClients', 'anonymousClients', 'sessions'])
