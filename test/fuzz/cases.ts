@@ -20,6 +20,7 @@ export const KINDS = [
   'keystore',
   'login',
   'quorum',
+  'http',
 ] as const
 export type Kind = (typeof KINDS)[number]
 

@@ -24,6 +24,7 @@ import { type Case, EPOCH_TEXT, type Material } from './cases.ts'
 import { judgeCheckpoint } from './checkpoint.ts'
 import { judgeConfig } from './configs.ts'
 import { entryOf, isSealed, type Place, recordsOf } from './formats.ts'
+import { judgeHttp } from './http.ts'
 import { judgeLogin } from './logins.ts'
 import { OverlayDisk } from './overlay.ts'
 import { judgeQuorum } from './quorum.ts'
@@ -64,6 +65,8 @@ export async function judge(each: Case, { bases, checkpoint }: Material): Promis
         return await judgeArchive(each, base)
       case 'checkpoint':
         return await judgeCheckpoint(each, checkpoint!)
+      case 'http':
+        return await judgeHttp(each)
       case 'keystore':
         return judgeStore(each)
       case 'login':

@@ -5,14 +5,15 @@
  *   npm run test:fuzz -- [--kind KIND,...] [--count N] [--seed S] [--seconds T]
  *
  * Kinds: log, snapshot, epoch, config, tools, archive, checkpoint for files; keystore for TLS; login for tokens and
- * their configuration; quorum for packets between members.
+ * their configuration; quorum for packets between members;
+ * http for the admin server.
  *
  * Each kind gets N cases, with the seeds S, S + 1, ...; with --seconds all kinds share that time. A failure prints its
  * seed and keeps the case as a file, which moves to test/fuzz/corpus once it is mended. Exit code 1 if there was any.
  */
 
 import { fork } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +22,7 @@ import { shrinkPages } from '../simulation/patches.ts'
 import type { Kind } from './cases.ts'
 import type { Failure, RunOptions, RunResult } from './run.ts'
 
-const ALL = 'log,snapshot,epoch,config,tools,archive,checkpoint,keystore,login,quorum'
+const ALL = 'log,snapshot,epoch,config,tools,archive,checkpoint,keystore,login,quorum,http'
 const { values } = parseArgs({
   options: {
     kind: { type: 'string', default: ALL },
@@ -40,6 +41,8 @@ const HEAP_MB_MAX = 256
 const built = resolve(fileURLToPath(import.meta.url), '../../..')
 const fixtures = resolve(built, '../../conformance/fixtures/disk')
 shrinkPages(built)
+// A server says its version.
+copyFileSync(resolve(built, '../../../package.json'), join(built, 'package.json'))
 
 const kinds = values.kind.split(',') as Kind[]
 let failed = 0

@@ -43,10 +43,12 @@ export async function caseAgain({ kind, fixtures }: RunOptions, seed: number): P
 }
 
 export async function makeMaterial(kind: Kind, fixtures: string): Promise<Material> {
-  const bases = await makeBases(fixtures)
+  const samples = await makeSamples(kind, fixtures)
+  // Kinds with samples of their own know nothing of folders.
+  const bases = samples.length > 0 ? [] : await makeBases(fixtures)
   const archive = kind === 'archive' ? await makeArchive(bases[0]!) : null
   const checkpoint = kind === 'checkpoint' ? await makeCheckpoint(bases[0]!) : null
-  return { bases, archive, checkpoint, samples: await makeSamples(kind, fixtures) }
+  return { bases, archive, checkpoint, samples }
 }
 
 /** `onCase` is told each seed before its case runs. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import type { Kind } from './cases.ts'
 import { configSamples } from './configs.ts'
+import { httpSamples } from './http.ts'
 import { loginSamples } from './logins.ts'
 import { quorumSamples } from './quorum.ts'
 import { storeSamples } from './stores.ts'
@@ -20,6 +21,8 @@ export async function makeSamples(kind: Kind, fixtures: string): Promise<readonl
   switch (kind) {
     case 'config':
       return configSamples()
+    case 'http':
+      return httpSamples()
     case 'keystore':
       return storeSamples(join(tests, 'unit/server/tls/fixtures'))
     case 'login':
