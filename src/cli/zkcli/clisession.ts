@@ -86,7 +86,10 @@ export class CliSession {
     const { waitForConnectionMs } = this.options
     if (waitForConnectionMs === null || (await this.connectedWithin(waitForConnectionMs))) return
     await this.closed()
-    throw new CommandFailure(`KeeperErrorCode = ConnectionLoss: no connection to ${host} in ${waitForConnectionMs} ms`)
+    const why = this.lastNote === '' ? '' : ` (${this.lastNote})`
+    throw new CommandFailure(
+      `KeeperErrorCode = ConnectionLoss: no connection to ${host} in ${waitForConnectionMs} ms${why}`,
+    )
   }
 
   /** Whether there is a connection, as soon as there is one, or at the latest in `waitMs`. */

@@ -256,6 +256,43 @@ describe('another server', () => {
   })
 })
 
+describe('a server that talks nonsense', () => {
+  /** Grants a session to everybody, and answers every request with `answer`. */
+  async function nonsense(answer: readonly number[]): Promise<{ port: number; close: () => void }> {
+    const granted = [0, 0, 0, 37, 0, 0, 0, 0, 0, 0, 0x75, 0x30, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 16]
+    const listening = createServer((socket) => {
+      let greeted = false
+      socket.on('error', () => {})
+      socket.on('data', () => {
+        socket.write(new Uint8Array(greeted ? answer : [...granted, ...new Array(17).fill(0)]))
+        greeted = true
+      })
+    })
+    await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve))
+    return { port: (listening.address() as AddressInfo).port, close: () => void listening.close() }
+  }
+
+  const header = [0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0]
+
+  test.each([
+    ['data longer than its frame', [0, 0, 0, 20, ...header, 0, 0, 1, 0], 'MarshallingError'],
+    ['an answer without the record', [0, 0, 0, 16, ...header], 'MarshallingError'],
+    ['half a header', [0, 0, 0, 8, ...header.slice(0, 8)], 'ConnectionLoss'],
+    ['a frame of two gigabytes', [0x7f, 0xff, 0xff, 0xff], 'ConnectionLoss'],
+    ['a frame of less than nothing', [0xff, 0xff, 0xff, 0xff], 'ConnectionLoss'],
+    ['an answer to nothing', [0, 0, 0, 16, 0, 0, 0, 9, ...header.slice(4)], 'ConnectionLoss'],
+  ])('%s fails the request and ends the connection', async (_, answer, failure) => {
+    const server = await nonsense(answer)
+    const ears = new Ears()
+    const zk = new ZooKeeper({ connect: `127.0.0.1:${server.port}`, sessionTimeoutMs: 30_000 }, ears.watcher)
+    clients.push(zk)
+    const lost = ears.next('Disconnected')
+    expect(await failureOf(zk.getData('/a'))).toBe(`KeeperErrorCode = ${failure} for /a`)
+    await lost
+    server.close()
+  })
+})
+
 describe('removed watches', () => {
   test('hear of it, and of nothing behind', async () => {
     const ears = new Ears()
