@@ -67,6 +67,7 @@ const PURE: readonly { folder: string; only?: readonly string[]; except?: readon
       'sasl/gssapi.ts',
       'sasl/jaas.ts',
       'sasl/kerberos/acceptor.ts',
+      'sasl/kerberos/ccache.ts',
       'sasl/kerberos/context.ts',
       'sasl/kerberos/der.ts',
       'sasl/kerberos/initiator.ts',

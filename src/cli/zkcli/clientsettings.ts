@@ -36,7 +36,7 @@ export async function readClientSettings(
     answerBytesMax: numberOf(properties, 'jute.maxbuffer', JUTE_MAX_BUFFER),
     upgrade:
       properties.get('zookeeper.client.secure')?.toLowerCase() === 'true' ? await tlsUpgrade(settings, warn) : null,
-    sasl: await saslLogin(settings, properties, warn),
+    sasl: await saslLogin(settings, properties, env, warn),
   }
   for (const warning of settings.warnings) warn(warning)
   return client
@@ -58,12 +58,13 @@ async function tlsUpgrade(settings: Settings, warn: (text: string) => void): Pro
 async function saslLogin(
   settings: Settings,
   properties: ReadonlyMap<string, string>,
+  env: Readonly<Record<string, string | undefined>>,
   warn: (text: string) => void,
 ): Promise<SessionShell['sasl']> {
   const wanted = properties.get(JAAS_KEY) ?? properties.get('zookeeper.sasl.clientconfig')
   if (wanted === undefined || properties.get('zookeeper.sasl.client')?.toLowerCase() === 'false') return null
-  const { readJaas } = await import('../../server/sasl/saslconfig.ts')
-  const { checkModules } = await import('../../server/sasl/jaas.ts')
+  const { readJaas, readKerberos } = await import('../../server/sasl/saslconfig.ts')
+  const { checkModules, isKerberos } = await import('../../server/sasl/jaas.ts')
   const jaas = readJaas(settings, (path) => readTextOrNull(path))
   const section = properties.get('zookeeper.sasl.clientconfig') ?? 'Client'
   const modules = jaas?.get(section)
@@ -74,6 +75,12 @@ async function saslLogin(
     return null
   }
   checkModules(modules)
+  if (isKerberos(modules)) {
+    const { kerberosClientLogins } = await import('../../server/sasl/kerberos/kerberosclient.ts')
+    const { servicePrincipal } = await import('./serviceprincipal.ts')
+    const logins = kerberosClientLogins(modules, readKerberos(settings, readTextOrNull), env)
+    return async (server) => logins(await servicePrincipal(server.host, properties)).newClient()
+  }
   const { CLIENT_SERVICE, digestClientLogin } = await import('../../server/sasl/login.ts')
   const login = digestClientLogin(modules, CLIENT_SERVICE)
   return () => login.newClient()

@@ -88,6 +88,16 @@ export class Kdc {
     return path
   }
 
+  /**
+   * Logs a principal in by its keytab, as its owner would.
+   * @returns the path of the ticket cache
+   */
+  async tickets(principal, keytab) {
+    const path = join(this.directory, 'tickets')
+    await runToEnd('kinit', ['-k', '-t', keytab, '-c', path, `${principal}@${REALM}`], { env: this.env })
+    return path
+  }
+
   /** New keys for a principal, beside the old ones in its keytab. */
   async renew(path, principal) {
     await this.admin(`ktadd -k ${path} ${principal}@${REALM}`)

@@ -17,6 +17,7 @@ import { Kdc, REALM } from './kdc.mjs'
 import { observe, SETTINGS } from './logins.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
+const ownProgram = join(here, '..', '..', '..', 'bin', 'zoowarden')
 const PROVIDER = { 'authProvider.sasl': 'org.apache.zookeeper.server.auth.SASLAuthenticationProvider' }
 const BASE = { tickTime: 500, maxSessionTimeout: 60_000, maxClientCnxns: 0, 'admin.enableServer': false }
 const JAVA_FLAGS = '-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto'
@@ -191,13 +192,51 @@ async function kerberosClients(context) {
       section('Alice', KERBEROS, keytab(own, 'alice')) + section('Service', KERBEROS, keytab(own, 'app/host.test')),
     )
     const realm = { 'java.security.krb5.conf': kdc.configFile }
+    const cache = await kdc.tickets('alice', own)
+    const tool = context.file(
+      'kerberostool.conf',
+      section('Keytab', KERBEROS, keytab(own, 'app/host.test')) +
+        section('Cache', KERBEROS, { useTicketCache: true, ticketCache: cache }),
+    )
     for (const kind of ['ours', 'java']) {
       const properties = { ...realm, 'java.security.auth.login.config': server }
-      await context.withServer(kind, PROVIDER, properties, (running) =>
-        context.javaClient(kind, running, 'kerberos', { ...realm, 'java.security.auth.login.config': clients }),
-      )
+      await context.withServer(kind, PROVIDER, properties, async (running) => {
+        await context.javaClient(kind, running, 'kerberos', { ...realm, 'java.security.auth.login.config': clients })
+        for (const [name, id] of [
+          ['Keytab', `app/host.test@${REALM}`],
+          ['Cache', `alice@${REALM}`],
+        ]) {
+          await ownTool(context, `kerberos, our zkCli.sh, ${kind} server: ${name}`, running, id, {
+            ...realm,
+            'java.security.auth.login.config': tool,
+            'zookeeper.sasl.clientconfig': name,
+          })
+        }
+        // Tickets are sealed with the new key from now on, which the server finds in its keytab.
+        await kdc.renew(service, 'zookeeper/localhost')
+        await ownTool(
+          context,
+          `kerberos, our zkCli.sh, ${kind} server with new keys`,
+          running,
+          `app/host.test@${REALM}`,
+          {
+            ...realm,
+            'java.security.auth.login.config': tool,
+            'zookeeper.sasl.clientconfig': 'Keytab',
+          },
+        )
+      })
     }
   } finally {
     kdc.stop()
   }
+}
+
+/** Our own command line is asked who it is. */
+async function ownTool(context, title, server, id, properties) {
+  const flags = Object.entries(properties).map(([name, value]) => `-D${name}=${value}`)
+  const args = [ownProgram, 'cli', '-server', `127.0.0.1:${server.port}`, 'whoami']
+  const said = await runToEnd(process.execPath, args, { env: { ...process.env, CLIENT_JVMFLAGS: flags.join(' ') } })
+  const found = said.split('\n').find((line) => line.startsWith('sasl: ')) ?? said
+  context.report(found === `sasl: ${id}`, `${title} is ${id}`, found === `sasl: ${id}` ? '' : `got ${found}`)
 }

@@ -25,7 +25,10 @@ import type { KeytabEntry } from './keytab.ts'
 export interface TicketsOptions {
   /** `name/instance@REALM`, whose keys are in the keytab. */
   readonly client: string
+  /** Its keys; none where it only has tickets. */
   keys(): readonly KeytabEntry[]
+  /** Tickets that it has anyway, for services or for a centre. */
+  cached(): readonly Ticket[]
   /** Of a realm: `host` or `host:port`. */
   centres(realm: string): readonly string[]
 }
@@ -78,6 +81,9 @@ export class Tickets {
       const ticket = await kept.catch(() => null)
       if (ticket !== null && ticket.endS > goodAtS) return ticket
     }
+    const fits = ({ service: of, key, endS }: Ticket) => of === service && isSupported(key.etype) && endS > goodAtS
+    const cached = this.options.cached().find(fits)
+    if (cached !== undefined) return cached
     // Whoever waited beside us may have asked already.
     const newer = this.kept.get(service)
     if (newer !== undefined && newer !== kept) return newer
@@ -112,7 +118,7 @@ export class Tickets {
     const { client } = this.options
     const keys = this.options.keys().filter(({ principal, etype }) => principal === client && isSupported(etype))
     const newest = [...keys].sort((a, b) => b.version - a.version || b.etype - a.etype)[0]
-    if (newest === undefined) throw new SaslError(`the keytab has no AES key of ${client}`)
+    if (newest === undefined) throw new SaslError(`neither a key nor a ticket of ${client} is good: kinit makes one`)
     const etypes = [...new Set([newest, ...keys].map(({ etype }) => etype))]
     const nonce = randomInt(2 ** 31)
     try {

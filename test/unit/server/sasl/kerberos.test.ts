@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { GssapiServer } from '../../../../src/server/sasl/gssapi.ts'
 import { parseJaas } from '../../../../src/server/sasl/jaas.ts'
+import { parseCredentialCache } from '../../../../src/server/sasl/kerberos/ccache.ts'
 import { decryptCts, derive, encryptCts, nfold } from '../../../../src/server/sasl/kerberos/etypes.ts'
 import { kerberosServerLogin } from '../../../../src/server/sasl/kerberos/kerberoslogin.ts'
 import { parseKeytab } from '../../../../src/server/sasl/kerberos/keytab.ts'
@@ -23,7 +24,7 @@ interface Exchange {
   choice: string
 }
 
-const fixture: { keytab: string; exchanges: Exchange[] } = JSON.parse(
+const fixture: { keytab: string; tickets: string; exchanges: Exchange[] } = JSON.parse(
   readFileSync(new URL('fixtures/kerberos.json', import.meta.url), 'utf8'),
 )
 const bytes = (base64: string) => new Uint8Array(Buffer.from(base64, 'base64'))
@@ -139,6 +140,34 @@ describe('a keytab', () => {
         parseKeytab(damaged)
       } catch (err) {
         expect(err).toBeInstanceOf(SaslError)
+      }
+    }
+  })
+})
+
+describe('a credential cache', () => {
+  it('of kinit has its owner and his tickets', () => {
+    const { principal, tickets } = parseCredentialCache(bytes(fixture.tickets))
+    expect(principal).toBe('alice@ZW.TEST')
+    expect(tickets.every(({ client }) => client === principal)).toBe(true)
+    const real = tickets.filter(({ service }) => !service.endsWith('X-CACHECONF:'))
+    expect(real.map(({ service, key, endS }) => [service, key.etype, key.key.length, endS - real[0]!.endS])).toEqual([
+      ['krbtgt/ZW.TEST@ZW.TEST', 19, 16, 0],
+      ['zookeeper/e19.test@', 19, 16, 0], // the realm was the centre's to find
+    ])
+  })
+
+  it('that is cut off or damaged is refused, and nothing else happens', () => {
+    const whole = bytes(fixture.tickets)
+    for (let at = 0; at < whole.length; at++) {
+      const damaged = whole.slice()
+      damaged[at]! ^= 0xff
+      for (const buf of [whole.slice(0, at), damaged]) {
+        try {
+          parseCredentialCache(buf)
+        } catch (err) {
+          expect(err).toBeInstanceOf(SaslError)
+        }
       }
     }
   })
