@@ -19,19 +19,15 @@ export async function makeKeys(directory) {
   }
   await certify(at, 'ca', 'elsewhere', 'DNS:elsewhere.example,IP:192.0.2.1')
   await certify(at, 'strange', 'stranger', HERE)
-  const out = ['-name', 'member', '-passout', `pass:${PASSWORD}`, '-out', at('member.p12')]
-  const renew = async () => {
-    await certify(at, 'ca', 'member', HERE)
-    await openssl('pkcs12', '-export', '-in', at('member.pem'), ...out)
-  }
+  const renew = () => certify(at, 'ca', 'member', HERE)
   await renew()
   return {
     /** Another key and certificate, in the same files. */
     renew,
-    /** Settings that name the key of one of the certificates; PKCS12 for Java, where there is one. */
+    /** Settings that name the key of one of the certificates; as PKCS12 for Java. */
     tls: (kind, name = 'member') => ({
-      ...(kind === 'java' && name === 'member'
-        ? { 'ssl.quorum.keyStore.location': at('member.p12'), 'ssl.quorum.keyStore.password': PASSWORD }
+      ...(kind === 'java'
+        ? { 'ssl.quorum.keyStore.location': at(`${name}.p12`), 'ssl.quorum.keyStore.password': PASSWORD }
         : { 'ssl.quorum.keyStore.location': at(`${name}.pem`) }),
       'ssl.quorum.trustStore.location': at('ca.pem'),
     }),
@@ -41,7 +37,7 @@ export async function makeKeys(directory) {
 
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes']
 
-/** `name.pem` holds key and certificate. */
+/** `name.pem` and `name.p12` hold key and certificate. */
 async function certify(at, authority, name, hosts) {
   await openssl('req', ...NEW_KEY, '-subj', `/CN=${name}`, '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`))
   writeFileSync(at(`${name}.ext`), `subjectAltName=${hosts}\n`)
@@ -49,6 +45,8 @@ async function certify(at, authority, name, hosts) {
   const certificate = await openssl('x509', '-req', '-in', at(`${name}.csr`), ...by, '-extfile', at(`${name}.ext`))
   const key = await openssl('pkey', '-in', at(`${name}.key`))
   writeFileSync(at(`${name}.pem`), key + certificate)
+  const out = ['-name', name, '-passout', `pass:${PASSWORD}`, '-out', at(`${name}.p12`)]
+  await openssl('pkcs12', '-export', '-in', at(`${name}.pem`), ...out)
 }
 
 function openssl(...args) {
