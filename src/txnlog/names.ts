@@ -47,6 +47,11 @@ export function zxidOfName(name: string, word: 'log' | 'snapshot'): Zxid {
   return zxid <= Number.MAX_SAFE_INTEGER ? zxid : -1
 }
 
+/** The zxid of the log that `torn-log.<zxid>.<offset>` was cut from; -1 where it is no such name. */
+export function zxidOfTorn(name: string): Zxid {
+  return name.startsWith(TORN_PREFIX) ? zxidOfName(`log.${name.slice(TORN_PREFIX.length)}`, 'log') : -1
+}
+
 /** Logs in a listing, oldest first. A name with more parts is none of ours and none that Java writes. */
 export function logNames(names: readonly string[]): LogName[] {
   const found: LogName[] = []

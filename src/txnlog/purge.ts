@@ -6,6 +6,8 @@
  * like a snapshot; three damaged ones would then take the last good one with them (ZOOKEEPER-3231). Without any that
  * verifies nothing is removed.
  *
+ * The copies of torn tails (recover.ts) go with the logs that they were cut from.
+ *
  * A checkpoint (levelstore.ts) that verifies takes the place of all older snapshots: they go, with the logs behind
  * which it begins. It is the only one of its kind, and would otherwise keep all logs since the last snapshot file.
  */
@@ -15,8 +17,8 @@ import { assert } from '../jute/assert.ts'
 import { StorageError } from '../jute/errors.ts'
 import type { Zxid } from '../jute/zxid.ts'
 import { type Disk, later, laterDone, removeIfThere } from './disk.ts'
-import { ENTRY_LENGTH_MAX, listLogs } from './logdir.ts'
-import { type SnapshotName, snapshotNames, VERSION_DIR, zxidOfName } from './names.ts'
+import { ENTRY_LENGTH_MAX } from './logdir.ts'
+import { logNames, type SnapshotName, snapshotNames, VERSION_DIR, zxidOfName, zxidOfTorn } from './names.ts'
 import type { DataDirs } from './recover.ts'
 import { readSnapshot } from './snapfile.ts'
 import { loadNowhere } from './snapshot.ts'
@@ -57,7 +59,8 @@ export async function purge(
   const snapDir = join(dirs.dataDir, VERSION_DIR)
   const logDir = join(dirs.dataLogDir, VERSION_DIR)
   // Logs are listed first: one that begins meanwhile is newer than anything removed.
-  const logs = await listLogs(disk, logDir)
+  const logDirNames = await later<string[]>((got) => disk.list(logDir, got))
+  const logs = logNames(logDirNames)
   const names = await later<string[]>((got) => disk.list(snapDir, got))
   const purged: Purged = { removed: [], rejected: [], zxidOldest: -1 }
   let kept = 0
@@ -83,11 +86,13 @@ export async function purge(
     return zxid >= 0 && zxid < oldest
   })
   const bridge = logs.findLast((log) => log.zxid <= oldest)
-  const oldLogs = logs.filter((log) => log.zxid < oldest && log !== bridge).map((log) => log.name)
+  const isOld = (zxid: Zxid): boolean => zxid >= 0 && zxid < oldest && zxid !== bridge?.zxid
+  const oldLogs = logs.filter(({ zxid }) => isOld(zxid)).map(({ name }) => name)
+  const torn = logDirNames.filter((name) => isOld(zxidOfTorn(name)))
   // Logs go oldest first, so that what a crash leaves has no hole.
   for (const [dir, old] of [
     [snapDir, snapshots],
-    [logDir, oldLogs],
+    [logDir, [...oldLogs, ...torn]],
   ] as const) {
     for (const name of old) {
       const path = join(dir, name)

@@ -36,21 +36,23 @@ function spoil(disk: MemDisk, zxid: number): void {
 }
 
 describe('purge', () => {
-  it('keeps the newest snapshots, the logs from the oldest of them on, and the log that reaches across', async () => {
+  it('keeps the newest snapshots, the logs from the oldest of them on, the log that reaches across, and what was cut from those', async () => {
     const disk = await grown()
     disk.put(join(VERSION_2, 'snapshot.9.tmp'), new Uint8Array(9))
     disk.put(join(VERSION_2, 'acceptedEpoch'), new Uint8Array(1))
+    for (const zxid of [1, 21, 31]) disk.put(join(VERSION_2, `torn-log.${hex(zxid)}.200`), new Uint8Array(9))
     const before = await recoverOn(disk)
     const purged = await purge(disk, DIRS, 3)
     expect(purged.zxidOldest).toBe(35)
     expect(disk.names(VERSION_2)).toEqual(
       [
         'acceptedEpoch',
+        'torn-log.1f.200',
         ...[31, 41, 51].map((zxid) => `log.${hex(zxid)}`),
         ...[35, 45, 55].map((zxid) => `snapshot.${hex(zxid)}`),
       ].sort(),
     )
-    expect(purged.removed).toHaveLength(4 + 4)
+    expect(purged.removed).toHaveLength(4 + 4 + 2)
     const after = await recoverOn(disk)
     expect(digestOf(after.state)).toBe(digestOf(before.state))
     expect((await purge(disk, DIRS, 3)).removed).toEqual([])
