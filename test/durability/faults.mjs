@@ -18,14 +18,7 @@ import { FaultClient } from './faults_client.mjs'
 import { controlOrder, History, LinearizabilityChecker } from './faults_history.mjs'
 import { makeNetwork } from './faults_network.mjs'
 import { faultOf } from './faults_plan.mjs'
-import {
-  keepDirectory,
-  readArguments,
-  seededRandom,
-  serverOfThisRepository,
-  sleep,
-  temporaryDirectory,
-} from './process.mjs'
+import { conclude, readArguments, seededRandom, serverOfThisRepository, sleep, temporaryDirectory } from './process.mjs'
 
 const USAGE =
   'usage: faults.mjs [--rounds N] [--seed N] [--only TEXT] [--members ours,ours,java] ' +
@@ -216,12 +209,7 @@ async function main() {
     const { acknowledged, refused, open, slowestMs } = campaign.totals
     print(`${acknowledged} acknowledged writes, ${refused} refused, ${open} open; all well within ${slowestMs} ms`)
   }
-  print(`${passed} passed, ${failed} failed; seed ${args.seed}; ${Math.round((Date.now() - startedAt) / 1000)} s`)
-  if (failed > 0) {
-    keepDirectory(campaign.directory)
-    print(`data and logs are kept in ${campaign.directory}`)
-  }
-  process.exit(failed > 0 ? 1 : 0)
+  conclude({ passed, failed, seed: args.seed, startedAt, directory: campaign.directory })
 }
 
 await main()

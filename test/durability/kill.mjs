@@ -21,7 +21,7 @@ import { Ghosts } from './kill_ghosts.mjs'
 import { parentOf, RoundModel, ZxidLedger } from './kill_model.mjs'
 import { kazooEnvironment, serverCommand } from './peers.mjs'
 import {
-  keepDirectory,
+  conclude,
   killServer,
   readArguments,
   seededRandom,
@@ -340,12 +340,7 @@ async function main() {
   print(
     `${kills} kills, ${acknowledged} acknowledged writes, ${refused} refused, ${unanswered} unanswered (${applied} applied)`,
   )
-  print(`${passed} passed, ${failed} failed; seed ${args.seed}; ${Math.round((Date.now() - startedAt) / 1000)} s`)
-  if (failed > 0) {
-    keepDirectory(campaign.directory)
-    print(`data and log are kept in ${campaign.directory}`)
-  }
-  process.exit(failed > 0 ? 1 : 0)
+  conclude({ passed, failed, seed: args.seed, startedAt, directory: campaign.directory })
 }
 
 await main()

@@ -134,6 +134,17 @@ export async function mntr(port) {
   )
 }
 
+/** The last lines of a campaign; ends this process. What failed is kept for somebody to look at. */
+export function conclude({ passed, failed, seed, startedAt, directory }) {
+  const seconds = Math.round((Date.now() - startedAt) / 1000)
+  process.stdout.write(`${passed} passed, ${failed} failed; seed ${seed}; ${seconds} s\n`)
+  if (failed > 0) {
+    keepDirectory(directory)
+    process.stdout.write(`data and logs are kept in ${directory}\n`)
+  }
+  process.exit(failed > 0 ? 1 : 0)
+}
+
 /** Small seeded generator (mulberry32): the same seed, the same run as far as the test decides. */
 export function seededRandom(seed) {
   let state = seed >>> 0

@@ -105,6 +105,17 @@ export function digestOf(state: StateMachine): string {
   return `${(state.tree.digestHi >>> 0).toString(16)}:${(state.tree.digestLo >>> 0).toString(16)}`
 }
 
+/** The header of a transaction of request 1 of a session, with room for a body. */
+function header(zxid: number, type: number, sessionLo = 0): Output {
+  const out = new Output(256)
+  out.words(0x0100_0000, sessionLo)
+  out.int(1)
+  out.long(zxid)
+  out.long(1_700_000_000_000 + zxid)
+  out.int(type)
+  return out
+}
+
 /**
  * A create (type 1) as it lies in the log, without a digest. The parent's new cversion is the zxid: any number that
  * grows will do, and as in real logs it is there, so that replay over a fuzzy snapshot does not count twice.
@@ -116,12 +127,7 @@ export function createTxn(
   ephemeralOwnerLo = 0,
   [scheme, id]: readonly [string, string] = ['world', 'anyone'],
 ): Uint8Array {
-  const out = new Output(256)
-  out.words(0x0100_0000, ephemeralOwnerLo)
-  out.int(1)
-  out.long(zxid)
-  out.long(1_700_000_000_000 + zxid)
-  out.int(1)
+  const out = header(zxid, 1, ephemeralOwnerLo)
   out.string(path)
   out.buffer(new TextEncoder().encode(data))
   out.int(1)
@@ -134,12 +140,7 @@ export function createTxn(
 }
 
 export function setDataTxn(zxid: number, path: string, data: string, version: number): Uint8Array {
-  const out = new Output(256)
-  out.words(0x0100_0000, 0)
-  out.int(1)
-  out.long(zxid)
-  out.long(1_700_000_000_000 + zxid)
-  out.int(5)
+  const out = header(zxid, 5)
   out.string(path)
   out.buffer(new TextEncoder().encode(data))
   out.int(version)
@@ -147,12 +148,7 @@ export function setDataTxn(zxid: number, path: string, data: string, version: nu
 }
 
 export function deleteTxn(zxid: number, path: string): Uint8Array {
-  const out = new Output(256)
-  out.words(0x0100_0000, 0)
-  out.int(1)
-  out.long(zxid)
-  out.long(1_700_000_000_000 + zxid)
-  out.int(2)
+  const out = header(zxid, 2)
   out.string(path)
   return out.copy()
 }
