@@ -53,6 +53,7 @@ export function digestServerLogin(
   service: DigestService,
   authorize: Authorize,
 ): SaslServerLogin {
+  checkMd5()
   const passwordOf = (user: string) => users.get(user)?.reveal() ?? null
   const options = { ...service, crypto: digestCrypto, passwordOf, authorize }
   return { mechanism: 'DIGEST-MD5', newServer: () => new DigestMd5Server(options) }
@@ -66,6 +67,20 @@ export function digestClientLogin(modules: readonly JaasModule[], service: Diges
   if (user === undefined || password === undefined) {
     throw new ConfigError(`${modules[0]!.where}: a client's section needs username and password`)
   }
+  checkMd5()
   const credentials = { ...service, crypto: digestCrypto, user: user.reveal(), password: password.reveal() }
   return { mechanism: 'DIGEST-MD5', newClient: () => new DigestMd5Client(credentials) }
+}
+
+/** Where OpenSSL is in FIPS mode there is no MD5, and it is better to know that before anybody logs in. */
+function checkMd5(): void {
+  try {
+    digestCrypto.md5(new Uint8Array(0))
+  } catch (err) {
+    throw new ConfigError(`DIGEST-MD5 needs MD5, which this system does not offer: ${reasonOf(err)}`)
+  }
+}
+
+function reasonOf(err: unknown): string {
+  return err instanceof Error ? err.message : String(err)
 }
