@@ -4,6 +4,7 @@
  * one that was answered with an error never takes effect, not later either.
  */
 
+import { OpCode } from '../../../src/jute/codes.ts'
 import { zxidHex } from '../../../src/jute/zxid.ts'
 import { law } from '../failure.ts'
 import type { Entry } from '../model.ts'
@@ -22,7 +23,7 @@ export class RequestChecker {
   }
 
   onCommitted(entry: Entry): void {
-    const { session, cxid, zxid, err } = entry
+    const { session, cxid, zxid, err, type } = entry
     if (cxid <= 0) return // of a server's own, or the creation of a session
     const key = keyOf(session, cxid)
     const before = this.committed.get(key)
@@ -38,6 +39,8 @@ export class RequestChecker {
       'I2',
       () => `request ${cxid} of ${session} was refused, and is done at ${zxidHex(zxid)}`,
     )
+    // One that closes the session is done wherever it comes from and however late, as in Java: nothing comes behind it.
+    if (type === OpCode.closeSession) return
     const last = this.lastDone.get(session) ?? 0
     law(cxid > last, 'I5', () => `request ${cxid} of ${session} is done at ${zxidHex(zxid)}, behind request ${last}`)
     this.lastDone.set(session, cxid)
