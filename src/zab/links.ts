@@ -362,7 +362,11 @@ export class Links implements Network {
       (err, passage) => {
         remove()
         if (passage !== null) opened(passage)
-        else this.log('warn', { kind, peer, reason: err!.message }, 'connection of a member refused')
+        else {
+          // Whoever says nothing and goes has only looked whether the port is there.
+          const level = socket.bytesRead === 0 && socket.readableEnded ? 'debug' : 'warn'
+          this.log(level, { kind, peer, reason: err!.message }, 'connection of a member refused')
+        }
       },
     )
     const remove = this.halfMade[kind].add(hostOf(socket), (why) => abandon(this.stopped ? null : new Error(why)))

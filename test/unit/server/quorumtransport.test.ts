@@ -354,6 +354,44 @@ describe('SASL between members', () => {
   })
 })
 
+describe('bytes at random', () => {
+  test('on any port, with any settings, end in a reason, and never in a link that was not to be', async () => {
+    const random = seeded(20_395)
+    const openings = [HELLO, Buffer.from(ZEROES, 'hex'), Buffer.from('5f2435013501edcc00000000000000', 'hex')]
+    const start = Buffer.from([0x16, 3, 1, 0, 60, 1, 0, 0, 56, 3, 3])
+    for (const lines of [TLS + MEMBER, SASL, TLS + MEMBER + SASL]) {
+      const transport = await member(lines)
+      for (const kind of ['election', 'learner', 'observer'] as const) {
+        await Promise.all(
+          Array.from({ length: 40 }, async () => {
+            const { port, accepted } = await listen(transport, kind)
+            const parts = [start, ...openings].filter(() => random() < 0.5)
+            const bytes = Buffer.concat([
+              ...parts,
+              Buffer.from(Array.from({ length: random() * 300 }, () => random() * 256)),
+            ])
+            for (let i = random() * 4; i > 0 && bytes.length > 0; i--)
+              bytes[Math.floor(random() * bytes.length)] = random() * 256
+            const socket = await plain(port)
+            socket.resume()
+            socket.end(bytes)
+            expect(typeof (await accepted), `${kind} ${bytes.toString('hex')}`).toBe('string')
+          }),
+        )
+      }
+    }
+  })
+})
+
+/** In [0, 1), always the same. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
 describe('the settings of security between members', () => {
   const refusal = (lines: string, file = jaas()): string => {
     try {

@@ -182,6 +182,20 @@ describe('a transport between sockets and links', () => {
     expect(rig.story.filter((line) => !line.startsWith('warn'))).toEqual(['failed 7 learner'])
   })
 
+  it('does not warn of who only looks whether the port is there', async () => {
+    const rig = await started({ transport: DOORMAN })
+    const looking = client(rig)
+    const closed = new Promise((resolve) => looking.resume().once('close', resolve))
+    looking.end()
+    await closed
+    client(rig).write('no')
+    await rig.heard(/^warn/)
+    expect(rig.logged.filter((line) => line.includes('refused'))).toEqual([
+      'debug connection of a member refused: closed by the other side',
+      'warn connection of a member refused: wrong password',
+    ])
+  })
+
   it('is stopped with the network, which hears nothing more of it', async () => {
     const rig = await started({ transport: NEVER })
     const stranger = client(rig)
