@@ -18,6 +18,7 @@ import { Output } from '../jute/output.ts'
 import { addAuthIds } from './auth.ts'
 import type { Config } from './config.ts'
 import { Connection, type ConnectionHost } from './connection.ts'
+import { Fifo } from './fifo.ts'
 import { answerFourLetter, enabledWords, type ServerView, STMK_EXTRA_BYTES, wordOfCode } from './fourletter.ts'
 import { hostAddress, isLoopback } from './ip.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
@@ -109,6 +110,9 @@ export function backlogOf(config: Config): number {
 const OUTPUT_PAUSE_BYTES = 1024 * 1024
 /** An output buffer grown beyond this is not kept for reuse. */
 const OUTPUT_KEPT_BYTES = 64 * 1024
+/** Clients that are written to in one turn, some 10 us each; and of those that were left over, at the least. */
+const FLUSH_MAX = 1024
+const FLUSH_LATE_MIN = 256
 /** How long a client may take to close its side after we closed ours. */
 const LINGER_MS = 1000
 
@@ -165,7 +169,9 @@ export class Clients implements ConnectionHost {
   /** By connection id; ids are reused, lowest first. */
   private readonly byId: (Client | undefined)[]
   private readonly freeIds: number[]
+  /** Who has something to send, as of this turn and as of earlier ones. */
   private dirty: Client[]
+  private readonly late: Fifo<Client>
   private readonly ending: Set<Client>
   private readonly unsent: Unsent<Client>
   private readonly spareOutputs: Output[]
@@ -181,6 +187,7 @@ export class Clients implements ConnectionHost {
     this.byId = []
     this.freeIds = []
     this.dirty = []
+    this.late = new Fifo()
     this.ending = new Set()
     this.unsent = new Unsent(options.unsentMaxBytes, options.unsentTotalMaxBytes)
     this.spareOutputs = []
@@ -452,12 +459,24 @@ export class Clients implements ConnectionHost {
     return client.out
   }
 
-  /** End of the turn: one write for every client that has something. */
+  /**
+   * End of the turn: one write for every client that has something. Of very many (a znode that all of them watch has
+   * changed) some go now and the others over the next turns, so that whoever has asked meanwhile is answered between.
+   */
   flush(): void {
-    const dirty = this.dirty
-    if (dirty.length === 0) return
-    this.dirty = []
-    for (const client of dirty) this.send(client)
+    const { dirty, late } = this
+    if (dirty.length > 0) {
+      this.dirty = []
+      for (let i = 0; i < dirty.length; i++) {
+        if (i < FLUSH_MAX) this.send(dirty[i]!)
+        else late.push(dirty[i]!)
+      }
+    }
+    if (late.length === 0) return
+    for (let left = Math.max(FLUSH_MAX - dirty.length, FLUSH_LATE_MIN); left > 0 && late.length > 0; left--) {
+      this.send(late.shift()!)
+    }
+    if (late.length > 0) this.turn.want()
   }
 
   private send(client: Client): void {
