@@ -107,6 +107,38 @@ describe('zoowarden start', () => {
     expect(JSON.parse(stdout.trimEnd().split('\n').at(-1)!)).toMatchObject({ msg: 'closing' })
   })
 
+  test('X16 says at the start what is open, and with security=strict does not start with what nobody should have open', async () => {
+    const dir = folder('open')
+    const file = join(dir, 'zoo.cfg')
+    const lines = [`dataDir=${dir}/data`, 'clientPort=0', 'clientPortAddress=127.0.0.1', 'skipACL=yes']
+    writeFileSync(file, [...lines, 'admin.serverAddress=127.0.0.1', 'admin.serverPort=0'].join('\n'))
+    const server = zoowarden(['start', file])
+    const log = await server.stdoutMatching(/"serving"/)
+    const records = log
+      .split('\n')
+      .flatMap((line): Record<string, unknown>[] => (line === '' ? [] : [JSON.parse(line)]))
+    expect(records[0]).toMatchObject({
+      level: 'warn',
+      msg: 'zoo.cfg:4: skipACL=yes: every client may read and change everything',
+    })
+    expect(records.flatMap((record) => record['open'] ?? [])).toEqual(['sessions'])
+    expect(records.find(({ msg }) => msg === 'data loaded')).toMatchObject({
+      worldWritable: '/ /zookeeper /zookeeper/quota',
+    })
+    server.kill('SIGTERM')
+    expect((await server.ended).code).toBe(0)
+    writeFileSync(file, [...lines, 'security=strict'].join('\n'))
+    const { code, stderr } = await endOf(['start', file])
+    expect([code, stderr.split('\n')]).toEqual([
+      2,
+      [
+        'Invalid config, exiting abnormally: zoo.cfg:5: security=strict does not start with these doors open:',
+        '  skipACL=yes: every client may read and change everything (security.allow=skipACL lets it be)',
+        '',
+      ],
+    ])
+  })
+
   test('takes port and data directory as words, relative to the current folder', async () => {
     const port = await freePort()
     const server = zoowarden(['start', String(port), 'legacy-data', '1000', '10'])
