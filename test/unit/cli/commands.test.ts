@@ -31,6 +31,21 @@ function folder(name: string): string {
 }
 
 describe('zoowarden', () => {
+  test('X15: super-password makes the line of zoo.cfg from a password, and nothing from none', async () => {
+    const words = [join(installed.bin, 'zoowarden'), 'super-password']
+    const made = (...args: string[]) => execFileSync(process.execPath, [...words, ...args], { input: 'pass word\n' })
+    const line = String(made('root'))
+    expect(line).toMatch(/^DigestAuthenticationProvider\.superDigest=root:\$scrypt\$\S+\n$/)
+    expect(line).not.toBe(String(made('root')))
+    expect(String(made())).toMatch('=super:$scrypt$')
+    expect(await endOf(['super-password'])).toMatchObject({
+      code: 2,
+      stdout: '',
+      stderr: 'No password, no super user.\n',
+    })
+    expect(await endOf(['super-password', 'a:b'])).toMatchObject({ code: 2, stdout: '' })
+  })
+
   test('version names the ZooKeeper version that scripts look for', async () => {
     const { code, stdout } = await endOf(['version'])
     expect(code).toBe(0)
