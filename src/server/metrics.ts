@@ -17,6 +17,7 @@ import {
   PercentileSummary,
   Summary,
 } from './summaries.ts'
+import { Turns } from './turns.ts'
 
 export type Counters = ReturnType<typeof makeCounters>
 export type BasicSummaries = ReturnType<typeof makeBasicSummaries>
@@ -124,6 +125,7 @@ export class Metrics {
   nonMtlsRemoteConnCount: number
   nonMtlsLocalConnCount: number
 
+  readonly turns: Turns
   /** What only Prometheus is told, besides. */
   moreFamilies: () => readonly Family[]
   private gauges: Gauges | null
@@ -158,6 +160,7 @@ export class Metrics {
     this.authFailedCount = 0
     this.nonMtlsRemoteConnCount = 0
     this.nonMtlsLocalConnCount = 0
+    this.turns = new Turns()
     this.moreFamilies = () => []
     this.gauges = null
     this.gaugeSets = null

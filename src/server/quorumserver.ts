@@ -99,7 +99,7 @@ export class QuorumServer {
     this.turn = new Turn(() => {
       this.life?.flush()
       this.clients.flush()
-    })
+    }, this.metrics.turns)
     this.disk = nodeDisk()
     this.folders = new DataFolders(this.disk, config, config.dataDirAutocreate)
     this.starting = new Starting()

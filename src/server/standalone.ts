@@ -95,7 +95,7 @@ export class StandaloneServer {
     this.turn = new Turn(() => {
       this.storage?.flush()
       this.clients.flush()
-    })
+    }, this.metrics.turns)
     this.failure = new Failure()
     this.running = null
     this.storage = null

@@ -5,23 +5,32 @@
  * fixed order: the log first (so that the disk works while the sockets are written), then the clients.
  */
 
+import type { Turns } from './turns.ts'
+
 export class Turn {
   private wanted: boolean
   private readonly flush: () => void
+  private readonly turns: Turns
+  private sinceMs: number
 
-  constructor(flush: () => void) {
+  constructor(flush: () => void, turns: Turns) {
     this.wanted = false
     this.flush = flush
+    this.turns = turns
+    this.sinceMs = 0
   }
 
   want(): void {
     if (this.wanted) return
     this.wanted = true
+    this.sinceMs = performance.now()
     setImmediate(this.run)
   }
 
   private readonly run = (): void => {
     this.wanted = false
+    const inputEndMs = performance.now()
     this.flush()
+    this.turns.add(inputEndMs - this.sinceMs, performance.now() - inputEndMs)
   }
 }

@@ -20,6 +20,7 @@ import {
 import { getHeapStatistics } from 'node:v8'
 import { openDoors } from '../opendoors.ts'
 import type { Family, FamilyType, Sample } from '../prometheus.ts'
+import { TURN_BOUNDS_MS } from '../turns.ts'
 import type { AdminSource } from './source.ts'
 
 /** The event loop is looked at so often: seldom enough to cost an idle server nothing. */
@@ -99,11 +100,43 @@ export class ProcessMetrics {
         gauge('zoowarden_index_bytes', 'Memory of the index of paths', memory.indexBytes),
       )
     }
+    families.push(...this.turns())
+    if (parts.running() === null) {
+      for (const [name, value] of parts.standing()?.values ?? []) families.push(gauge(name, name, Number(value)))
+    }
     const days = this.tlsDays()
     if (days.length > 0) {
       families.push({ name: 'zoowarden_tls_days_left', type: 'gauge', help: 'Until a certificate ends', samples: days })
     }
     return families
+  }
+
+  private turns(): Family[] {
+    const { turns } = this.source.metrics
+    const name = 'zoowarden_turn_seconds'
+    let count = 0
+    const buckets = [...turns.counts].map((turnsOfBucket, at): Sample => {
+      count += turnsOfBucket
+      const bound = TURN_BOUNDS_MS[at]
+      return {
+        name: `${name}_bucket`,
+        labels: [['le', bound === undefined ? '+Inf' : String(bound / 1000)]],
+        value: count,
+      }
+    })
+    const samples = [
+      ...buckets,
+      { name: `${name}_count`, value: count },
+      { name: `${name}_sum`, value: turns.sumMs / 1000 },
+    ]
+    const longest = Object.entries(turns.takeLongest()).map(([cause, ms]): Sample => {
+      return { name: 'zoowarden_turn_max_seconds', labels: [['cause', cause]], value: ms / 1000 }
+    })
+    const help = 'Turns of the event loop that had something to answer'
+    return [
+      { name, type: 'histogram', help, samples },
+      { name: 'zoowarden_turn_max_seconds', type: 'gauge', help: 'The longest since the last look', samples: longest },
+    ]
   }
 
   private tlsDays(): Sample[] {
