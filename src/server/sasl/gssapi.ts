@@ -75,5 +75,6 @@ export class GssapiServer implements SaslServer {
     if (id === null) throw new SaslError(`${context.client} may not act as what it asked to be`)
     this.id = id
     this.state = 'done'
+    this.context = null // its keys are of no more use
   }
 }

@@ -7,9 +7,10 @@ import { Err, OpCode } from '../../../../src/jute/codes.ts'
 import { DigestMd5Client } from '../../../../src/server/sasl/digestmd5.ts'
 import { CLIENT_SERVICE, digestCrypto, digestServerLogin } from '../../../../src/server/sasl/login.ts'
 import { Secret } from '../../../../src/server/settings.ts'
-import { Harness, type HarnessOptions, type TestClient } from '../harness.ts'
+import { acl, create, data, Ensemble, Harness, type HarnessOptions, int, path, type TestClient } from '../harness.ts'
 
 const EMPTY = new Uint8Array(0)
+const PATH_A = new TextEncoder().encode('/a')
 const USERS = new Map([
   ['bob', new Secret('bobsecret')],
   ['super', new Secret('adminsecret')],
@@ -117,6 +118,29 @@ describe('a login by SASL', () => {
     other.client.send(OpCode.ping, () => {}, -2)
     other.harness.flush()
     expect(other.client.last.err).toBe(Err.sessionClosedRequireSaslAuth)
+  })
+
+  it('at a follower is known to the leader, who makes the ACL of its owner', () => {
+    const ensemble = new Ensemble(2, { sasl: SASL })
+    const [near, far] = [0, 1].map((learner) => {
+      const client = ensemble.client(learner)
+      client.conn.login = digestServerLogin(USERS, CLIENT_SERVICE, (id) => id)
+      return { harness: ensemble.learners[learner]!, client }
+    }) as [Peer, Peer]
+    logIn(near, 'super', 'adminsecret')
+    near.client.send(OpCode.create, create('/a', 0, 'x', acl([31, 'auth', ''], [1, 'sasl', 'ann'])))
+    ensemble.settle()
+    expect(near.client.last.err).toBe(Err.ok)
+    const { tree } = ensemble.leader.state
+    const entries = tree.acls.entries(tree.aclId(tree.find(PATH_A, 0, 2))).map(({ perms, id }) => `${perms} ${id}`)
+    expect(entries).toEqual(['31 super', '1 ann'])
+    far.client.send(OpCode.setData, path('/a', data('y'), int(-1)))
+    ensemble.settle()
+    expect(far.client.last.err).toBe(Err.noAuth)
+    logIn(far, 'bob', 'bobsecret') // a super user
+    far.client.send(OpCode.setData, path('/a', data('y'), int(-1)))
+    ensemble.settle()
+    expect(far.client.last.err).toBe(Err.ok)
   })
 
   it('is answered by success and nothing where the server has none', () => {
