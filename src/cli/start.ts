@@ -79,12 +79,13 @@ export async function serve(
   process.umask(0o077)
   const ended = stopSignal()
   const { logger } = log
-  process.once('uncaughtException', (err) => {
-    logger.fatal({ err }, 'unexpected error')
-    process.exit(ExitCode.unexpectedError)
-  })
   let server: RunningServer
   let audit: OpenAudit | null = null
+  process.once('uncaughtException', (err) => {
+    logger.fatal({ err }, 'unexpected error')
+    audit?.audit.server('serverStop', 'invoked')
+    process.exit(ExitCode.unexpectedError)
+  })
   const bar = progressBar()
   try {
     const { startServer } = await import('../server/main.ts')

@@ -55,6 +55,12 @@ const COUNTS = ['zk_server_state', 'zk_znode_count', 'zk_ephemerals_count', 'zk_
 /** The reference goes on listing some sessions that own nothing any more. */
 const EMPTY_SESSION = /^(0x[0-9a-f]+|session\d+): $/
 
+/** Ours escapes what could forge a line: a difference on purpose. */
+function escaped(text: string): string {
+  const unit = (c: string): string => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return text.replace(/(?![\n\t])[\p{Cc}\p{Cf}\u2028\u2029]/gu, (char) => char.split('').map(unit).join(''))
+}
+
 const MASKS: { [word: string]: Mask } = {
   ruok: lines,
   isro: lines,
@@ -63,8 +69,8 @@ const MASKS: { [word: string]: Mask } = {
   srst: lines,
   crst: lines,
   wchs: lines,
-  wchc: (text, side) => blocks(sessions(text, side)),
-  wchp: (text, side) => blocks(sessions(text, side)),
+  wchc: (text, side) => blocks(sessions(escaped(text), side)),
+  wchp: (text, side) => blocks(sessions(escaped(text), side)),
   conf: keysOnly('=', [
     'tickTime',
     'maxClientCnxns',
