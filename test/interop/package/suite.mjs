@@ -124,7 +124,11 @@ async function serveJava(lib, { home, env, directory, verbose }, report) {
     const ended = new Promise((resolve) => server.once('exit', (code, signal) => resolve(signal ?? code)))
     server.stdin.end()
     const how = await ended
-    report(how === 0, '`npx zoowarden start --ephemeral` ends with its standard input', `ended with ${how}`)
+    report(
+      how === 0,
+      '`npx zoowarden start --ephemeral` ends with its standard input',
+      how === 0 ? undefined : `ended with ${how}`,
+    )
   } finally {
     signalGroup(server, 'SIGKILL')
   }
