@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { AuthId } from '../auth.ts'
+import { DerError } from './der.ts'
 import { openTlsEndpoint, type TlsEndpoint, type TlsLog } from './endpoint.ts'
 import { peerCertificate } from './peercertificate.ts'
 import type { ClientTlsConfig } from './tlsconfig.ts'
@@ -41,7 +42,17 @@ export class ClientTls {
         done(err, null, [])
         return
       }
-      done(null, secure, this.idsOf(secure))
+      let ids: readonly AuthId[]
+      try {
+        ids = this.idsOf(secure)
+      } catch (err) {
+        if (!(err instanceof DerError)) throw err
+        secure.on('error', () => {}) // followed by 'close'
+        secure.destroy()
+        done(new Error(`the certificate of the client has a name that cannot be read: ${err.message}`), null, [])
+        return
+      }
+      done(null, secure, ids)
     })
   }
 
@@ -53,7 +64,7 @@ export class ClientTls {
     this.endpoint.close()
   }
 
-  /** None for a client without a certificate. */
+  /** None for a client without a certificate. Throws DerError where its name is odd beyond reading. */
   private idsOf(secure: TLSSocket): AuthId[] {
     const certificate = this.config.tls.clientAuth === 'none' ? undefined : peerCertificate(secure)
     if (certificate === undefined) return []

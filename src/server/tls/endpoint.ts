@@ -240,11 +240,12 @@ class Endpoint implements TlsEndpoint {
       this.context = makeContext(config, 'client', material)
       useContext(this.server, serverContext)
     } catch (err) {
-      if (!(err instanceof ConfigError)) throw err
-      if (err.message !== this.warnedOf) {
-        this.log.warn('the changed files of TLS cannot be used: the ones before stay in force', { reason: err.message })
+      // Whatever is wrong with them, it must not take the server along.
+      const reason = reasonOf(err)
+      if (reason !== this.warnedOf) {
+        this.log.warn('the changed files of TLS cannot be used: the ones before stay in force', { reason })
       }
-      this.warnedOf = err.message
+      this.warnedOf = reason
       return false
     }
     this.warnedOf = ''
