@@ -84,7 +84,8 @@ function readCrl(bytes: Uint8Array): Crl {
   }
 }
 
-function isSignature(algorithm: string, text: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
+/** `algorithm` is the signature's object identifier. */
+export function isSignature(algorithm: string, text: Uint8Array, key: KeyObject, signature: Uint8Array): boolean {
   const hash = SIGNATURES[algorithm]
   if (hash === undefined) return false
   try {
@@ -141,8 +142,8 @@ function isTime(value: Der | undefined): boolean {
   return value?.tag === Tag.utcTime || value?.tag === Tag.generalizedTime
 }
 
-/** `YYMMDDhhmmssZ` before 2050, `YYYYMMDDhhmmssZ` behind it. */
-function timeMs(value: Der | undefined): number {
+/** Milliseconds since 1970: `YYMMDDhhmmssZ` before 2050, `YYYYMMDDhhmmssZ` behind it. */
+export function timeMs(value: Der | undefined): number {
   const text = value === undefined ? '' : Buffer.from(value.contents).toString('latin1')
   const match = /^(\d\d|\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(text)
   if (match === null || !isTime(value)) throw new DerError('a time is not written as one')

@@ -94,7 +94,7 @@ class Endpoint implements TlsEndpoint {
     this.log = log
     this.material = material
     this.accepting = new Map()
-    this.revocation = config.crl ? new Revocation() : null
+    this.revocation = config.crl || config.ocsp ? new Revocation(config.ocsp) : null
     this.warnedOf = ''
     this.context = makeContext(config, 'client', material)
     // Refusing is done by `judge`, which can say why.
@@ -336,7 +336,7 @@ function makeContext(config: TlsConfig, side: Side, { keys, trusted }: Material)
       maxVersion: config.maxVersion,
       honorCipherOrder: true,
       // Who resumes a session does not show a whole chain again, and is not to get past the lists by that.
-      ...(config.crl ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
+      ...(config.crl || config.ocsp ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
       sessionIdContext: config.prefix,
     })
   } catch (err) {

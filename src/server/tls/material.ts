@@ -34,7 +34,11 @@ export function readMaterial(config: TlsConfig, nowMs: number): Material {
     trusted = read(trustStore).trusted
     if (trusted.length === 0) throw problem(trustStore, 'has no certificate that is there to be trusted')
   }
-  return { keys, trusted, crls: config.crl ? config.crlFiles.flatMap((file) => readCrlFile(config, file)) : [] }
+  return {
+    keys,
+    trusted,
+    crls: config.crl || config.ocsp ? config.crlFiles.flatMap((file) => readCrlFile(config, file)) : [],
+  }
 }
 
 /** All files whose change is a reason to read again. */

@@ -37,6 +37,8 @@ export interface TlsConfig {
   readonly clientHostnameVerification: boolean
   /** Certificates are looked up in lists of revoked ones; where none can be had the peer is refused. */
   readonly crl: boolean
+  /** Certificates are asked about at their responders, and looked up in lists where that gives no answer. */
+  readonly ocsp: boolean
   /** Files with such lists, beside those that certificates name. Ours. */
   readonly crlFiles: readonly string[]
   /** How long the first bytes on a port for both, plain and TLS, are waited for. */
@@ -78,14 +80,6 @@ export function readTls(s: Settings, prefix: TlsPrefix): TlsConfig {
   if (supplier !== null) {
     throw s.refuse(supplier, `${prefix}.context.supplier.class names code to load, which this server never does`)
   }
-  const ocsp = s.find(`${prefix}.ocsp`)
-  if (s.boolean(`${prefix}.ocsp`, false)) {
-    throw s.refuse(
-      ocsp,
-      `${prefix}.ocsp=true: this server does not ask OCSP responders, and would accept what they have revoked; ` +
-        `${prefix}.crl=true uses revocation lists`,
-    )
-  }
   const reverse = s.find(`${prefix}.allowReverseDnsLookup`)
   if (s.boolean(`${prefix}.allowReverseDnsLookup`, false)) {
     s.warn(
@@ -106,6 +100,7 @@ export function readTls(s: Settings, prefix: TlsPrefix): TlsConfig {
     hostnameVerification,
     clientHostnameVerification: hostnameVerification && clientHostname,
     crl: s.boolean(`${prefix}.crl`, false),
+    ocsp: s.boolean(`${prefix}.ocsp`, false),
     crlFiles: wordsOf(s.text(`${prefix}.crl.location`)),
     handshakeDetectionTimeoutMs: readDetectionTimeout(s, prefix),
     reload: s.boolean(quorum ? 'sslQuorumReloadCertFiles' : 'client.certReload', true),

@@ -1,5 +1,5 @@
 /** Keys, certificates and stores for the suite, made by openssl and keytool. All passwords are `secret`. */
-import { copyFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runToEnd } from '../process.mjs'
 
@@ -8,8 +8,8 @@ const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes
 const HERE = 'subjectAltName=DNS:localhost,IP:127.0.0.1'
 const ODD = '/C=DE/O=Müller\\, Söhne + "x"/OU=a=b/emailAddress=a@b.example/CN= odd #1 +serialNumber=7'
 
-/** Makes all of it in `directory`; `crlUrl` is where the list of what `ca` has revoked will be. Returns a path maker. */
-export async function makeKeys(directory, crlUrl) {
+/** Makes all of it in `directory`; below `url` the list of what `ca` has revoked (`/crl`) and its responder (`/ocsp`) will be. Returns a path maker. */
+export async function makeKeys(directory, url) {
   const at = (name) => join(directory, name)
   for (const authority of ['ca', 'strange']) {
     const out = ['-keyout', at(`${authority}.key`), '-out', at(`${authority}.pem`)]
@@ -25,10 +25,12 @@ export async function makeKeys(directory, crlUrl) {
   await certify(at, 'ca', 'odd', ODD)
   await certify(at, 'ca', 'late', '/CN=late', '', '-1')
   await certify(at, 'strange', 'stranger', '/CN=client')
-  await certify(at, 'ca', 'good', '/CN=good', `crlDistributionPoints=URI:${crlUrl}`)
-  await certify(at, 'ca', 'revoked', '/CN=revoked', `crlDistributionPoints=URI:${crlUrl}`)
+  await certify(at, 'ca', 'good', '/CN=good', `crlDistributionPoints=URI:${url}/crl`)
+  await certify(at, 'ca', 'revoked', '/CN=revoked', `crlDistributionPoints=URI:${url}/crl`)
+  await certify(at, 'ca', 'ocsp-good', '/CN=ocsp-good', `authorityInfoAccess=OCSP;URI:${url}/ocsp`)
+  await certify(at, 'ca', 'ocsp-revoked', '/CN=ocsp-revoked', `authorityInfoAccess=OCSP;URI:${url}/ocsp`)
   await makeStores(at)
-  await revoke(at, 'revoked')
+  await revoke(at)
   return at
 }
 
@@ -72,13 +74,23 @@ async function makeStores(at) {
 
 const jks = (file) => ['-destkeystore', file, '-deststoretype', 'JKS', '-deststorepass', PASSWORD]
 
-async function revoke(at, name) {
+async function revoke(at) {
   writeFileSync(at('index'), '')
   writeFileSync(at('ca.cnf'), `[ca]\ndefault_ca=it\n[it]\ndatabase=${at('index')}\ndefault_md=sha256\n`)
   const by = ['-config', at('ca.cnf'), '-keyfile', at('ca.key'), '-cert', at('ca.pem')]
-  await openssl('ca', ...by, '-revoke', at(`${name}.pem`))
+  for (const name of ['revoked', 'ocsp-revoked']) await openssl('ca', ...by, '-revoke', at(`${name}.pem`))
   await openssl('ca', ...by, '-gencrl', '-crldays', '2', '-out', at('crl.pem'))
   await openssl('crl', '-in', at('crl.pem'), '-outform', 'DER', '-out', at('crl.der'))
+}
+
+/** What the authority's responder says to the question in the file `question`. */
+export async function answerAbout(at, question) {
+  const serial = (await openssl('x509', '-in', at('ocsp-good.pem'), '-noout', '-serial')).trim().split('=')[1]
+  const revoked = readFileSync(at('index'), 'utf8')
+  writeFileSync(at('known'), `${revoked}V\t491231235959Z\t\t${serial}\tunknown\t/CN=ocsp-good\n`)
+  const by = ['-index', at('known'), '-CA', at('ca.pem'), '-rsigner', at('ca.pem'), '-rkey', at('ca.key')]
+  await openssl('ocsp', ...by, '-ndays', '1', '-reqin', question, '-respout', `${question}.answer`)
+  return readFileSync(`${question}.answer`)
 }
 
 const openssl = (...args) => runToEnd('openssl', args)

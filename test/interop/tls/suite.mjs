@@ -15,7 +15,7 @@ import { javaFlags, runToEnd } from '../process.mjs'
 import { choosePort, fourLetterWord, Server } from '../server.mjs'
 import { runProgram } from '../suite.mjs'
 import { makeTempDir, removeTempDir } from '../tempdir.mjs'
-import { makeKeys, PASSWORD } from './keys.mjs'
+import { answerAbout, makeKeys, PASSWORD } from './keys.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const BASE = {
@@ -30,11 +30,11 @@ const JAVA_FLAGS = '-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:au
 
 export async function runTls(lib, options, report) {
   const directory = makeTempDir('tls')
-  const lists = createServer((_request, response) => response.end(readFileSync(join(directory, 'crl.der'))))
   const suite = new TlsSuite(directory, lib, options, report)
+  const lists = createServer((request, response) => void suite.answer(request, response))
   try {
     await new Promise((resolve) => lists.listen(0, '127.0.0.1', resolve))
-    suite.at = await makeKeys(directory, `http://127.0.0.1:${lists.address().port}/crl`)
+    suite.at = await makeKeys(directory, `http://127.0.0.1:${lists.address().port}`)
     await suite.compile()
     await suite.run()
   } finally {
@@ -57,6 +57,20 @@ class TlsSuite {
     this.servers = []
     this.cases = []
     this.at = null
+    this.questions = 0
+  }
+
+  /** The authority on the web: a list for everybody, and answers to who asks about one certificate, by POST or by GET. */
+  async answer(request, response) {
+    if (request.url === '/crl') {
+      response.end(readFileSync(this.at('crl.der')))
+      return
+    }
+    const inPath = Buffer.from(decodeURIComponent(request.url.slice('/ocsp/'.length)), 'base64')
+    const question = this.at(`question-${this.questions++}`)
+    writeFileSync(question, request.method === 'GET' ? inPath : Buffer.concat(await request.toArray()))
+    response.setHeader('content-type', 'application/ocsp-response')
+    response.end(await answerAbout(this.at, question))
   }
 
   compile() {
@@ -69,14 +83,14 @@ class TlsSuite {
     const settings = { ...more }
     if (key !== null) settings['ssl.keyStore.location'] = this.at(key)
     if (trust !== null) settings['ssl.trustStore.location'] = this.at(trust)
-    if (key !== null && !/^[^-]*(-next)?\.pem$/.test(key)) settings['ssl.keyStore.password'] = PASSWORD
+    if (key !== null && !/(?<!-encrypted)\.pem$/.test(key)) settings['ssl.keyStore.password'] = PASSWORD
     if (trust !== null && !trust.endsWith('.pem')) settings['ssl.trustStore.password'] = PASSWORD
     return settings
   }
 
   /** A server with a plain and a secure port. */
   async server(name, settings, java = false) {
-    const secure = await choosePort()
+    const secure = await choosePort(21100, 21198)
     const command = java ? await javaServer(JAVA_FLAGS) : this.options.server
     const config = {
       ...BASE,
@@ -231,6 +245,11 @@ class TlsSuite {
       this.case('works', `crl on ${who}: a client whose list does not name it works`, secure, client('good'))
       this.case('refused', `crl on ${who}: a client that was revoked stays outside`, secure, client('revoked'))
       this.case('refused', `crl on ${who}: a client without a list stays outside`, secure, client('client'))
+      const asking = this.stores('server.pem', 'ca.pem', { 'ssl.ocsp': true })
+      const { secure: asker } = await this.server(java ? 'ocsp-java' : 'ocsp', asking, java)
+      this.case('works', `ocsp on ${who}: a client whose certificate is good works`, asker, client('ocsp-good'))
+      this.case('refused', `ocsp on ${who}: a client that was revoked stays outside`, asker, client('ocsp-revoked'))
+      this.case('works', `ocsp on ${who}: a client with a list alone works`, asker, client('good'))
     }
   }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { readCrls } from '../../../../src/server/tls/crl.ts'
+import { askAbout, readAnswer } from '../../../../src/server/tls/ocsp.ts'
 import { Revocation } from '../../../../src/server/tls/revocation.ts'
 import { StoreError } from '../../../../src/server/tls/storeerror.ts'
 
@@ -66,7 +67,7 @@ describe('a certificate that says where its list is', () => {
 
   it('is looked up there, once for all who ask within half a minute', async () => {
     const asked: string[] = []
-    const revocation = new Revocation(async (url) => {
+    const revocation = new Revocation(false, async (url) => {
       asked.push(url)
       return fixture('mid.crl')
     })
@@ -79,7 +80,7 @@ describe('a certificate that says where its list is', () => {
 
   it('is refused once it is in the list, and when the list cannot be had', async () => {
     let list: string | null = 'mid.crl'
-    const revocation = new Revocation(async () => {
+    const revocation = new Revocation(false, async () => {
       if (list === null) throw new Error('unreachable')
       return fixture(list)
     })
@@ -89,13 +90,71 @@ describe('a certificate that says where its list is', () => {
     list = 'mid-both-revoked.crl'
     expect(await check(revocation, NOW + 120_000)).toContain('is revoked')
     list = null
-    expect(await check(new Revocation(async () => Promise.reject(new Error('unreachable'))))).toContain(
+    expect(await check(new Revocation(false, async () => Promise.reject(new Error('unreachable'))))).toContain(
       'no list in force',
     )
   })
 
   it('is refused when the list is of another authority, or out of date', async () => {
-    expect(await check(new Revocation(async () => fixture('ca.crl')))).toContain('no list in force')
-    expect(await check(new Revocation(async () => fixture('mid-old.crl')))).toContain('no list in force')
+    expect(await check(new Revocation(false, async () => fixture('ca.crl')))).toContain('no list in force')
+    expect(await check(new Revocation(false, async () => fixture('mid-old.crl')))).toContain('no list in force')
+  })
+})
+
+describe('a certificate that says where its responder is', () => {
+  const asking = certificatesOf('ocsp-client.pem')
+  const question = askAbout(asking[0]!, asking[1]!)
+  const status = (file: string, nowMs = Date.now()) => readAnswer(fixture(file), question, asking[1]!, nowMs)
+
+  it('is asked about in the words of openssl', () => {
+    expect(question.urls).toEqual(['http://127.0.0.1:21199/ocsp'])
+    expect(Buffer.from(question.request)).toEqual(fixture('ocsp-request.der'))
+  })
+
+  it.each([
+    ['ocsp-good.der', 'good'],
+    ['ocsp-good-by-responder.der', 'good'],
+    ['ocsp-revoked.der', 'revoked'],
+    ['ocsp-unknown.der', 'unknown'],
+    ['ocsp-good-by-stranger.der', null],
+  ])('has by %s the status %s', (file, expected) => {
+    expect(status(file)).toBe(expected)
+  })
+
+  it('is not good by an answer out of date, about another, cut off or with any byte changed', () => {
+    expect(status('ocsp-good.der', Date.now() + 101 * 365 * 86_400_000)).toBe(null)
+    expect(status('ocsp-good.der', Date.now() - 365 * 86_400_000)).toBe(null)
+    expect(readAnswer(fixture('ocsp-good.der'), askAbout(chain[0]!, chain[1]!), chain[1]!, Date.now())).toBe(null)
+    const bytes = fixture('ocsp-good.der')
+    for (let at = 0; at < bytes.length; at++) {
+      expect(readAnswer(bytes.subarray(0, at), question, asking[1]!, Date.now()), `cut at ${at}`).toBe(null)
+      const damaged = Buffer.from(bytes)
+      damaged[at]! ^= 0x55
+      expect(readAnswer(damaged, question, asking[1]!, Date.now()), `byte ${at}`).toBe(null)
+    }
+  })
+
+  const check = (answer: string | null, list: readonly string[] = []): Promise<string | null> => {
+    const revocation = new Revocation(true, async () =>
+      answer === null ? Promise.reject(new Error()) : fixture(answer),
+    )
+    return revocation.check(
+      asking,
+      certificatesOf('mid.pem'),
+      list.flatMap((name) => readCrls(fixture(name))),
+      Date.now(),
+    )
+  }
+
+  it('comes in by its word, or stays outside', async () => {
+    expect(await check('ocsp-good.der')).toBe(null)
+    expect(await check('ocsp-revoked.der')).toBe('CN=ocsp client is revoked')
+  })
+
+  it('is looked up in a list where the responder has no word for it', async () => {
+    for (const answer of [null, 'ocsp-unknown.der', 'ocsp-good-by-stranger.der']) {
+      expect(await check(answer, ['mid.crl'])).toBe(null)
+      expect(await check(answer)).toContain('there is no list in force')
+    }
   })
 })

@@ -26,6 +26,7 @@ describe('without a setting', () => {
         hostnameVerification: true,
         clientHostnameVerification: prefix === 'ssl.quorum',
         crl: false,
+        ocsp: false,
         handshakeDetectionTimeoutMs: 5000,
         reload: true,
       })
@@ -134,7 +135,6 @@ describe('checks', () => {
   })
 
   it.each([
-    ['ssl.ocsp=true', 'ssl.ocsp=true: this server does not ask OCSP responders'],
     ['ssl.context.supplier.class=a.B', 'names code to load'],
     ['ssl.clientAuth=maybe', 'ssl.clientAuth=maybe is none of none, want, need'],
   ])('%s is refused', (text, message) => {
