@@ -135,6 +135,7 @@ export class MemberStorage {
     const epochs = await loadEpochs(this.disk, this.snapDir, zxidLast, (message) => this.host.log('warn', {}, message))
     await this.identify(quorum)
     this.trigger.replayed(recovered.txnsReplayed)
+    this.metrics.addStartup(recovered)
     this.txnLog = new TxnLog(
       this.disk,
       this.logDir,

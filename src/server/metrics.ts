@@ -75,6 +75,13 @@ export interface FamilySink {
   summarySet(name: string, summaries: Iterable<readonly [key: string, summary: MetricSummary]>): void
 }
 
+/** What a start found, and how long reading it took. */
+export interface Startup {
+  readonly snapshotMs: number
+  readonly replayMs: number
+  readonly txnsReplayed: number
+}
+
 /** Sizes of the last, smallest and largest reply; -1 while there is none. */
 export class ResponseSizes {
   last: number
@@ -186,6 +193,13 @@ export class Metrics {
     this.latencyMs.add(ms)
     if (update) this.advanced.updatelatency.add(ms)
     else this.advanced.readlatency.add(ms)
+  }
+
+  /** A start has read what is on disk. */
+  addStartup({ snapshotMs, replayMs, txnsReplayed }: Startup): void {
+    this.basic.startup_snap_load_time.add(Math.round(snapshotMs))
+    this.basic.startup_txns_load_time.add(Math.round(replayMs))
+    this.basic.startup_txns_loaded.add(txnsReplayed)
   }
 
   /** A change has told so many connections that watched for it. */

@@ -230,6 +230,7 @@ export class StandaloneServer {
     const { state } = recovered
     if (recovered.zxidLast < 0) state.zxidLast = 0
     metrics.basic.dbinittime.add(nowMs() - started)
+    metrics.addStartup(recovered)
     const sessions = new Sessions(config.tickTimeMs, STANDALONE_SERVER_ID, wallMs(), nowMs())
     state.sessions.forEach((timeoutMs, hi, lo) => {
       sessions.track(hi, lo, timeoutMs, nowMs())

@@ -136,6 +136,9 @@ export interface Recovered {
   /** That was the checkpoint, not a file. */
   fromCheckpoint: boolean
   txnsReplayed: number
+  /** What reading the snapshot took, and the logs behind it. */
+  snapshotMs: number
+  replayMs: number
   tornTail: TornTail | null
 }
 
@@ -277,6 +280,7 @@ class Recovery {
   private readonly report: Report
   private bytesBefore: number
   private bytesTotal: number
+  private snapshotMs: number
 
   constructor(
     disk: Disk,
@@ -294,6 +298,7 @@ class Recovery {
     this.report = report
     this.bytesBefore = 0
     this.bytesTotal = 0
+    this.snapshotMs = 0
   }
 
   async run(trustEmptyDb: boolean): Promise<Recovered> {
@@ -311,19 +316,22 @@ class Recovery {
         if (kind === 'snapshotRejected' && !isCutShort(err)) zxidNeeded = Math.max(zxidNeeded, candidate.zxid)
       }
       let loaded: Loaded
+      const startMs = this.disk.nowMs()
       try {
         loaded = await this.load(candidate, state)
       } catch (err) {
         reject(err, 'snapshotRejected')
         continue
       }
+      const loadedMs = this.disk.nowMs()
+      this.snapshotMs = loadedMs - startMs
       const { replay, endError } = await this.replay(state, candidate.zxid, loaded.end)
       const uncovered = this.uncovered(candidate, loaded.zxidEnd, replay.zxidLast)
       if (uncovered !== null) reject(uncovered, 'snapshotUncovered')
       else if (endError !== null) reject(endError, 'snapshotRejected')
       else {
         this.checkReach(zxidNeeded, replay.zxidLast, rejected)
-        return this.settle(state, candidate, replay)
+        return this.settle(state, candidate, replay, this.disk.nowMs() - loadedMs)
       }
     }
     return this.withoutSnapshot(candidates, rejected, trustEmptyDb)
@@ -512,7 +520,9 @@ class Recovery {
         throw new StorageError(text, rejected[0]?.file ?? this.snapDir, null, rejected[0])
       }
       await this.measure(-1, null)
-      return this.settle(state, null, (await this.replay(state, -1, null)).replay)
+      const startMs = this.disk.nowMs()
+      const { replay } = await this.replay(state, -1, null)
+      return this.settle(state, null, replay, this.disk.nowMs() - startMs)
     }
     // A first start that was killed in its first snapshot leaves an unfinished snapshot.0 at most.
     const worst = rejected.find((err) => !isCutShort(err)) ?? rejected[0]
@@ -527,7 +537,8 @@ class Recovery {
     this.report({ kind: 'emptyDatabase', file: this.snapDir, offset: null, message })
     if (isNew) await new FileSnapshotStore(this.disk, this.snapDir, this.options.snapshot).takeSnapshot(state)
     const { zxidLast } = state
-    return { state, zxidLast, snapshotZxid: zxidLast, fromCheckpoint: false, txnsReplayed: 0, tornTail: null }
+    const read = { fromCheckpoint: false, txnsReplayed: 0, snapshotMs: 0, replayMs: 0, tornTail: null }
+    return { state, zxidLast, snapshotZxid: zxidLast, ...read }
   }
 
   /**
@@ -544,7 +555,12 @@ class Recovery {
   }
 
   /** The state is good: repairs the end of the log and makes durable what was read. */
-  private async settle(state: StateMachine, from: Candidate | null, replay: Replay): Promise<Recovered> {
+  private async settle(
+    state: StateMachine,
+    from: Candidate | null,
+    replay: Replay,
+    replayMs: number,
+  ): Promise<Recovered> {
     let tornTail: TornTail | null = null
     if (replay.last !== null) tornTail = await this.repair(replay.last.path, replay.last.tail)
     if (from !== null && from.file !== null) {
@@ -557,6 +573,8 @@ class Recovery {
       snapshotZxid: from?.zxid ?? -1,
       fromCheckpoint: from !== null && from.file === null,
       txnsReplayed: replay.txns,
+      snapshotMs: this.snapshotMs,
+      replayMs,
       tornTail,
     }
   }
