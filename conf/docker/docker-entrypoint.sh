@@ -17,7 +17,8 @@ set -euo pipefail
 : "${ZOO_CONF_DIR:=/conf}" "${ZOO_DATA_DIR:=/data}" "${ZOO_DATA_LOG_DIR:=/datalog}" "${ZOO_LOG_DIR:=/logs}"
 
 if [ "${1:-}" = zkServer.sh ] && [ "$(id -u)" -eq 0 ]; then
-  chown -R zookeeper "$ZOO_CONF_DIR" "$ZOO_DATA_DIR" "$ZOO_DATA_LOG_DIR" "$ZOO_LOG_DIR"
+  chown -R zookeeper "$ZOO_DATA_DIR" "$ZOO_DATA_LOG_DIR" "$ZOO_LOG_DIR"
+  chown zookeeper "$ZOO_CONF_DIR" 2> /dev/null || true # often a mount that is read-only
   exec setpriv --reuid zookeeper --regid zookeeper --init-groups --inh-caps=-all "$0" "$@"
 fi
 

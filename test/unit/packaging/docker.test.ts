@@ -131,7 +131,8 @@ describe('the entry point of the image', () => {
     const { code, stdout } = await run(ENTRYPOINT, ['zkServer.sh', 'start-foreground'], dir, env)
     expect(code).toBe(0)
     expect(stdout.split('\n')).toEqual([
-      `chown -R zookeeper ${['conf', 'data', 'datalog', 'logs'].map(path).join(' ')}`,
+      `chown -R zookeeper ${['data', 'datalog', 'logs'].map(path).join(' ')}`,
+      `chown zookeeper ${path('conf')}`,
       `setpriv --reuid zookeeper --regid zookeeper --init-groups --inh-caps=-all ${ENTRYPOINT} zkServer.sh start-foreground`,
       '',
     ])

@@ -2,6 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { Input } from '../../../../src/jute/input.ts'
+import { parseConfig } from '../../../../src/server/config.ts'
+import { pipelineOptions } from '../../../../src/server/pipelineoptions.ts'
 import type { SecurityRules } from '../../../../src/server/securityrules.ts'
 import { keyedPasswords, sessionPasswords } from '../../../../src/server/sessionkeys.ts'
 import {
@@ -102,6 +104,18 @@ describe('keyed passwords', () => {
     expect(passwordMatches(keyed, 5, 7, password.subarray(0, 15))).toBe(false)
     expect(passwordMatches(keyed, 5, 7, null)).toBe(false)
     expect(passwordMatches(keyed, 0, 0, given(keyed, 0, 0))).toBe(false)
+  })
+})
+
+describe('a server', () => {
+  it('gives and takes the passwords that its configuration says, in every role', () => {
+    const lines = ['dataDir=/d', 'clientPort=0', 'sessionPassword=keyed', 'sessionPassword.keyFile=/key']
+    const { config } = parseConfig(lines.join('\n'), 'zoo.cfg', new Map(), (path) => (path === '/key' ? KEY : null))
+    for (const role of ['standalone', 'leader', 'learner', 'readonly'] as const) {
+      const { passwords } = pipelineOptions(config, role)
+      expect(given(passwords, 0x0100000b, 0x85200001 | 0)).toEqual(given(rules('keyed'), 0x0100000b, 0x85200001 | 0))
+      expect(passwords.accepted).toHaveLength(1)
+    }
   })
 })
 
