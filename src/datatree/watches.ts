@@ -243,8 +243,8 @@ export class Watches {
 
   // --- reports of the data table, as wchp and wchc give them
 
-  /** Every watched path with its connections; both the caller's own. */
-  forEachPath(visit: (path: Uint8Array, conns: ConnId[]) => void): void {
+  /** Every watched path with its connections; both the caller's own. Bears changes on the way. */
+  *eachPath(): Generator<{ readonly path: Uint8Array; readonly conns: ConnId[] }> {
     for (let path = 1; path < this.paths.idEnd; path++) {
       if (!this.paths.has(path)) continue
       const conns: ConnId[] = []
@@ -254,12 +254,12 @@ export class Watches {
           entry = this.entries[entry * STRIDE + NEXT_OF_PATH]!
         }
       }
-      if (conns.length > 0) visit(this.paths.copyOf(path), conns)
+      if (conns.length > 0) yield { path: this.paths.copyOf(path), conns }
     }
   }
 
-  /** Every connection that counts in `countConnections`, with the paths it watches; the caller's own. */
-  forEachConnection(visit: (conn: ConnId, paths: Uint8Array[]) => void): void {
+  /** Every connection that counts in `countConnections`, with the paths it watches; the caller's own. Bears changes. */
+  *eachConnection(): Generator<{ readonly conn: ConnId; readonly paths: Uint8Array[] }> {
     for (let conn = 0; conn < this.connListed.length; conn++) {
       if (this.connListed[conn] === 0) continue
       const paths: Uint8Array[] = []
@@ -268,7 +268,7 @@ export class Watches {
         if ((this.entries[at + CONN_FLAGS]! & CHILD) === 0) paths.push(this.paths.copyOf(this.entries[at + PATH]!))
         entry = this.entries[at + NEXT_OF_CONN]!
       }
-      visit(conn, paths)
+      yield { conn, paths }
     }
   }
 

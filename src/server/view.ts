@@ -92,20 +92,14 @@ export function makeView(parts: ViewParts): ServerView {
       return { connections: watches.countConnections, paths: watches.countPaths, watches: watches.countTotal }
     },
     *watchesByPath() {
-      const found: { path: string; conns: number[] }[] = []
-      state().watches.forEachPath((path, conns) => {
-        found.push({ path: text(path), conns: [...conns] })
-      })
-      for (const { path, conns } of found) yield { path, sessions: conns.map((id) => sessionOf(parts.clients, id)) }
+      for (const { path, conns } of state().watches.eachPath()) {
+        yield { path: text(path), sessions: conns.map((id) => sessionOf(parts.clients, id)) }
+      }
     },
     *watchesBySession() {
-      const found: { conn: number; paths: string[] }[] = []
-      state().watches.forEachConnection((conn, paths) => {
-        found.push({ conn, paths: paths.map(text) })
-      })
-      for (const { conn, paths } of found) {
+      for (const { conn, paths } of state().watches.eachConnection()) {
         const [hi, lo] = sessionOf(parts.clients, conn)
-        yield { hi, lo, paths }
+        yield { hi, lo, paths: textsOf(paths) }
       }
     },
     dataDirBytes: () => folderBytes(join(config.dataDir, 'version-2')),
@@ -127,6 +121,11 @@ export function makeView(parts: ViewParts): ServerView {
 /** Paths here are znodes' or watches', which are kept as Java would write them; a watch may be on no path at all. */
 function text(path: Uint8Array): string {
   return isNullPath(path) ? 'null' : decodeStoredText(path, 0, path.length)
+}
+
+/** One by one: a client may watch a hundred thousand paths. */
+function* textsOf(paths: readonly Uint8Array[]): Generator<string> {
+  for (const path of paths) yield text(path)
 }
 
 function sessionOf(clients: Clients, connId: number): readonly [number, number] {

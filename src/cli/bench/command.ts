@@ -115,7 +115,7 @@ async function startServer(dir: string | undefined): Promise<OwnServer> {
   const [port] = await freePorts(1)
   writeFileSync(
     file,
-    `dataDir=${join(home, 'data')}\nclientPort=${port}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n`,
+    `dataDir=${join(home, 'data')}\nclientPort=${port}\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\nadmin.enableServer=false\n`,
   )
   const child = spawn(process.execPath, [process.argv[1]!, 'start', file], { stdio: ['ignore', 'ignore', 'inherit'] })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))

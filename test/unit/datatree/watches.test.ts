@@ -291,10 +291,11 @@ describe('Against a plain model of WatchManager', () => {
         expect(rig.watches.countConnections).toBe(naive.data.byConn.size)
       }
       const byPath = new Map<string, number[]>()
-      rig.watches.forEachPath((path, conns) => byPath.set(text(path), conns.sort()))
+      for (const { path, conns } of rig.watches.eachPath()) byPath.set(text(path), conns.sort())
       expect(byPath).toEqual(new Map([...naive.data.byPath].map(([path, conns]) => [path, [...conns].sort()])))
       const byConn = new Map<number, string[]>()
-      rig.watches.forEachConnection((conn, paths) => byConn.set(conn, paths.map((path) => text(path)).sort()))
+      for (const { conn, paths } of rig.watches.eachConnection())
+        byConn.set(conn, paths.map((path) => text(path)).sort())
       expect(byConn).toEqual(new Map([...naive.data.byConn].map(([conn, paths]) => [conn, [...paths.keys()].sort()])))
       for (let conn = 0; conn < 20; conn++) rig.watches.removeConnection(conn)
       expect(rig.watches.count).toBe(0)

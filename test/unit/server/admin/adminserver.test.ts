@@ -124,6 +124,23 @@ describe('/ready', () => {
   })
 })
 
+describe('without a quorum', () => {
+  it('a member is live, not ready, and says why', async () => {
+    await start('', { member: true, lonely: true })
+    expect((await server.ask('/live')).json).toEqual({ live: true })
+    const { status, json } = await server.ask('/ready')
+    expect(status).toBe(503)
+    expect(json).toMatchObject({ ready: false, state: 'not serving', reason: 'looking for a leader: no quorum' })
+    expect((await server.command('srvr')).json).toEqual({
+      command: 'server_stats',
+      error: 'This ZooKeeper instance is not currently serving requests',
+    })
+    expect((await server.command('zabstate')).json).toMatchObject({ voting: false, zabstate: '', error: null })
+    expect((await server.command('mntr')).json).toMatchObject({ reason: 'looking for a leader: no quorum' })
+    expect(await server.scrape()).toMatch(/^zoowarden_serving 0\.0$/m)
+  })
+})
+
 describe('X10: no page shows a secret', () => {
   it('of those that a configuration may have', async () => {
     const secrets = {

@@ -58,8 +58,8 @@ export class Running {
     this.log = log
   }
 
-  /** `text`: more lines of zoo.cfg; `member`: an ensemble of one, which leads. */
-  static async start(text = '', { member = false } = {}): Promise<Running> {
+  /** `text`: more lines of zoo.cfg; `member`: an ensemble of one, which leads; `lonely`: the others are not there. */
+  static async start(text = '', { member = false, lonely = false } = {}): Promise<Running> {
     const folder = mkdtempSync(join(tmpdir(), 'zw-admin-'))
     const ports = { admin: await freePort(), metrics: await freePort() }
     const election = member ? [await freePort(), await freePort()] : []
@@ -77,6 +77,7 @@ export class Running {
       ...(member
         ? ['standaloneEnabled=false', 'initLimit=10', 'syncLimit=5', `server.1=127.0.0.1:${election.join(':')}`]
         : []),
+      ...(lonely ? ['server.2=127.0.0.1:1:2', 'server.3=127.0.0.1:3:4'] : []),
       text,
     ]
     const readFile = (path: string): string | null => (path === `${folder}/myid` && member ? '1' : null)
@@ -87,7 +88,7 @@ export class Running {
     const running = await server.start()
     const http = await openHttpPorts(server.source)
     const all = new Running(server, running, http, ports, folder, log)
-    while ((await all.ready()).status !== 200);
+    while (!lonely && (await all.ready()).status !== 200);
     return all
   }
 
