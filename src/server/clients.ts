@@ -108,6 +108,8 @@ export function backlogOf(config: Config): number {
 
 /** Unsent replies above which a client's requests are not read. */
 const OUTPUT_PAUSE_BYTES = 1024 * 1024
+/** An output buffer begins small, for an event may go to very many clients at once; those in use again have grown. */
+const OUTPUT_BYTES = 512
 /** An output buffer grown beyond this is not kept for reuse. */
 const OUTPUT_KEPT_BYTES = 64 * 1024
 /** Clients that are written to in one turn, some 10 us each; and of those that were left over, at the least. */
@@ -452,7 +454,7 @@ export class Clients implements ConnectionHost {
     const client = this.byId[conn.connId]
     assert(client !== undefined && client.conn === conn, 'output of a connection that is gone')
     if (client.out === null) {
-      client.out = this.spareOutputs.pop() ?? new Output(4096)
+      client.out = this.spareOutputs.pop() ?? new Output(OUTPUT_BYTES)
       this.dirty.push(client)
       this.turn.want()
     }

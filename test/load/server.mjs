@@ -99,6 +99,7 @@ function settings(dir, port) {
     'maxClientCnxns=0',
     'maxSessionTimeout=60000',
     '4lw.commands.whitelist=*',
+    'admin.enableServer=false',
   ]
 }
 
