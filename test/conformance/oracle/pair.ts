@@ -389,8 +389,9 @@ export class Pair {
       if (known !== null) {
         this.explained.push(known.id)
         if (known.after === 'abandon') throw new Abandoned()
-        ca.compared++
-        cb.compared++
+        const passes = known.after === 'pass'
+        if (!passes || !this.swapped) ca.compared++
+        if (!passes || this.swapped) cb.compared++
         continue
       }
       this.pastEvents(ca, cb, na, nb)

@@ -146,6 +146,27 @@ describe('what only a server may ask for', () => {
   })
 })
 
+describe('events that setWatches makes up', () => {
+  const missed: Json = { event: 'data', path: '$/secret', zxid: -1 }
+  const reply: Json = { xid: 1, zxid: '+1', err: 0 }
+  const answered = (op: number | null, a: Json, b: Json): string | null =>
+    explain({ request: op === null ? null : { op }, a, b, profile: 'plain' })?.id ?? null
+
+  it('may be held back by us, of znodes that are there', () => {
+    expect(answered(101, missed, reply)).toBe('missed-events')
+    expect(answered(105, missed, reply)).toBe('missed-events')
+    expect(answered(null, missed, { event: 'created', path: '$/other', zxid: -1 })).toBe('missed-events')
+  })
+
+  it('may be nothing else: no deletion, no event of now, no other request, and not held back by the reference', () => {
+    expect(answered(101, { event: 'deleted', path: '$/a', zxid: -1 }, reply)).toBe(null)
+    expect(answered(101, { event: 'data', path: '$/a', zxid: '+3' }, reply)).toBe(null)
+    expect(answered(4, missed, reply)).toBe(null)
+    expect(answered(101, missed, 'nothing')).toBe(null)
+    expect(answered(101, reply, missed)).toBe(null)
+  })
+})
+
 describe('the matrix', () => {
   const all = (): Matrix =>
     new Map([...possiblePairs()].map(([key, codes]) => [key, new Map([...codes].map((code) => [code, 1]))]))
