@@ -15,7 +15,7 @@ import {
   loadConfig,
   systemPropertiesFrom,
 } from '../server/config.ts'
-import { type Log, type LogLevel, logSettings, openLog } from '../server/logger.ts'
+import { type Log, type LogLevel, logSettings, openLog, setLevel } from '../server/logger.ts'
 import { openDoors } from '../server/opendoors.ts'
 import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/running.ts'
 import { ConfigError } from '../server/settings.ts'
@@ -122,7 +122,7 @@ export async function serve(
  * SIGHUP: files of the log are opened anew, after another program has moved them away. SIGUSR2: the log says more, and
  * with the next one as much as before.
  */
-function listenToOperator({ logger, reopen }: Log, audit: OpenAudit | null): void {
+function listenToOperator({ logger, level, reopen }: Log, audit: OpenAudit | null): void {
   const files = [reopen, audit?.reopen ?? null].filter((each) => each !== null)
   if (files.length > 0) {
     process.on('SIGHUP', () => {
@@ -130,10 +130,9 @@ function listenToOperator({ logger, reopen }: Log, audit: OpenAudit | null): voi
       logger.info('log files opened anew')
     })
   }
-  const configured = logger.level
   process.on('SIGUSR2', () => {
-    logger.level = logger.level === configured ? 'debug' : configured
-    logger.warn({ level: logger.level }, 'level of the log changed')
+    setLevel(logger, logger.level === level ? 'debug' : level)
+    logger.warn({ logLevel: logger.level }, 'level of the log changed')
   })
 }
 

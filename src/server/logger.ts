@@ -32,6 +32,8 @@ export interface LogSettings {
 
 export interface Log {
   readonly logger: Logger
+  /** As configured. */
+  readonly level: LogLevel
   /** Opens the file's name anew; null where the log goes elsewhere. */
   readonly reopen: (() => void) | null
 }
@@ -48,13 +50,14 @@ export function openLog(settings: LogSettings): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
   }
+  const { level } = settings
   const form = settings.format === 'json' ? escapeJsonLine : formatLine
   if (settings.isTTY && settings.file === null) {
-    return { logger: pino(options, { write: (line) => writeAll(settings.fd, form(line)) }), reopen: null }
+    return { logger: pino(options, { write: (line) => writeAll(settings.fd, form(line)) }), level, reopen: null }
   }
   const lines = openLines(settings.file ?? settings.fd)
   const stream = { write: (line: string) => lines.write(form(line)), flush: lines.flush }
-  return { logger: pino(options, stream), reopen: settings.file === null ? null : lines.reopen }
+  return { logger: pino(options, stream), level, reopen: settings.file === null ? null : lines.reopen }
 }
 
 export interface Lines {
