@@ -357,3 +357,42 @@ describe('PathTable', () => {
     expect(text(table.copyOf(second))).toBe('/s')
   })
 })
+
+describe('X6: reports of many watches', () => {
+  it('are walked step by step, and bear that watches come and go meanwhile', () => {
+    const rig = new Rig()
+    for (let i = 0; i < 1000; i++) rig.add('data', i % 10, `/n${i}`)
+    const seen: string[] = []
+    for (const { path } of rig.watches.eachPath()) {
+      seen.push(text(path))
+      if (seen.length === 100) for (let conn = 1; conn < 10; conn++) rig.watches.removeConnection(conn)
+      if (seen.length === 150) for (let i = 1000; i < 3000; i++) rig.add('recursive', 11, `/m${i}`)
+    }
+    expect(new Set(seen).size).toBe(seen.length)
+    expect(seen).toContain('/n990') // of the connection that stays
+    expect(seen.filter((path) => path.startsWith('/n')).length).toBeLessThan(300)
+    const conns = [...rig.watches.eachConnection()].map(({ conn, paths }) => [conn, paths.length])
+    expect(conns).toEqual([
+      [0, 100],
+      [11, 2000],
+    ])
+  })
+
+  it('count what a change has told, by its kind', () => {
+    const triggered: [number, number][] = []
+    const watches = new Watches({ onWatch: () => {}, onTriggered: (type, count) => triggered.push([type, count]) })
+    const path = bytes('/a/b')
+    const parent = bytes('/a')
+    for (const conn of [1, 2, 3]) watches.addData(conn, path, 0, path.length)
+    for (const conn of [4, 5]) watches.addChild(conn, parent, 0, parent.length)
+    watches.dataChanged(path, 0, path.length, 1, 1)
+    watches.dataChanged(path, 0, path.length, 2, 1)
+    for (const conn of [1, 2]) watches.addData(conn, path, 0, path.length)
+    watches.deleted(path, 0, path.length, 3, 1, 1)
+    expect(triggered).toEqual([
+      [EventType.nodeDataChanged, 3],
+      [EventType.nodeDeleted, 2],
+      [EventType.nodeChildrenChanged, 2],
+    ])
+  })
+})
