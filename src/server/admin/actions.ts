@@ -8,10 +8,10 @@
 
 import { timingSafeEqual } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { open, rm } from 'node:fs/promises'
+import { open, rm, statfs } from 'node:fs/promises'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { TLSSocket } from 'node:tls'
@@ -34,6 +34,11 @@ type Action = 'snapshot' | 'restore'
 
 /** Where an upload lies until it is looked into; a start removes what was left. */
 const UPLOAD_NAME = `${PARTIAL_PREFIX}upload`
+
+/** Room that an upload leaves, and its share of a small file system; looked at now and then. */
+const ROOM_BYTES = 256 * 1024 * 1024
+const ROOM_PARTS = 10
+const LOOK_BYTES = 8 * 1024 * 1024
 
 export class Actions {
   private readonly target: AdminTarget
@@ -136,7 +141,8 @@ export class Actions {
     if (Number(req.headers['content-length'] ?? 0) > bytesMax) throw tooLong(bytesMax)
     if (req.headers.expect !== undefined) res.writeContinue()
     try {
-      await pipeline(req, bounded(bytesMax), createWriteStream(path, { mode: 0o600, flush: true }))
+      const limits = bounded(bytesMax, () => hasRoom(dirname(path)))
+      await pipeline(req, limits, createWriteStream(path, { mode: 0o600, flush: true }))
       const zxid = await this.target.restore(path, { fuzzy: parameters.get('fuzzy') === 'true' })
       metrics.basic.restore_time.add(Math.round(nowMs() - startMs))
       sendJson(
@@ -183,13 +189,27 @@ function tooLong(bytesMax: number): RestoreError {
   return new RestoreError(`the snapshot is longer than ${bytesMax} bytes: see admin.restore.maxMb`)
 }
 
-function bounded(bytesMax: number): Transform {
+/** An upload must not take the room that the log of a server that works still needs. */
+async function hasRoom(folder: string): Promise<boolean> {
+  const { bavail, bsize, blocks } = await statfs(folder)
+  return bavail * bsize > Math.min(ROOM_BYTES, (blocks * bsize) / ROOM_PARTS)
+}
+
+function bounded(bytesMax: number, room: () => Promise<boolean>): Transform {
   let bytes = 0
+  let lookedAt = Number.NEGATIVE_INFINITY
   return new Transform({
     transform(chunk: Buffer, _encoding, done) {
       bytes += chunk.length
       if (bytes > bytesMax) done(tooLong(bytesMax))
-      else done(null, chunk)
+      else if (bytes - lookedAt < LOOK_BYTES) done(null, chunk)
+      else {
+        lookedAt = bytes
+        room().then((enough) => {
+          if (enough) done(null, chunk)
+          else done(new RestoreError('there is no room for this snapshot on the disk'))
+        }, done)
+      }
     },
   })
 }
