@@ -34,7 +34,8 @@ export function* prometheusText(
   wanted: ReadonlySet<string> | null = null,
 ): Generator<string> {
   for (const family of [...familiesOf(metrics), ...more]) {
-    const samples = wanted === null ? family.samples : family.samples.filter(({ name }) => wanted.has(name))
+    const all = family.samples
+    const samples = wanted === null ? all : all.filter(({ name }) => wanted.has(name))
     if (wanted !== null && samples.length === 0) continue
     yield `# HELP ${family.name} ${escapeHelp(family.help ?? family.name)}\n# TYPE ${family.name} ${family.type}\n`
     for (const { name, labels = [], value } of samples) {
@@ -84,12 +85,24 @@ class Collector implements FamilySink {
   }
 
   summary(name: string, summary: MetricSummary): void {
-    this.families.push({ name, type: 'summary', samples: summarySamples(name, summary, []) })
+    this.families.push(lazily(name, () => summarySamples(name, summary, [])))
   }
 
   summarySet(name: string, summaries: Iterable<readonly [string, MetricSummary]>): void {
-    const samples = [...summaries].flatMap(([key, summary]) => summarySamples(name, summary, [['key', key]]))
-    this.families.push({ name, type: 'summary', samples })
+    const each = (): Sample[] =>
+      [...summaries].flatMap(([key, summary]) => summarySamples(name, summary, [['key', key]]))
+    this.families.push(lazily(name, each))
+  }
+}
+
+/** Quantiles are sorted for when their family is written: not all of them in one turn. */
+function lazily(name: string, samples: () => Sample[]): Family {
+  return {
+    name,
+    type: 'summary',
+    get samples() {
+      return samples()
+    },
   }
 }
 
