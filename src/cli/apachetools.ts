@@ -6,7 +6,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import type { Environment } from '../server/config.ts'
+import type { Environment } from '../server/config/config.ts'
 import { chopLog, dumpLog, parseZxid, recoverLog } from '../tools/logtool.ts'
 import { compareSnapshots } from '../tools/snapshotcompare.ts'
 import { showSnapshot, snapshotJson, snapshotSummary } from '../tools/snapshotshow.ts'

@@ -1,7 +1,7 @@
 /** `zoowarden ask`: sends a four-letter word to a server and prints the answer; what others do with nc. */
 
 import { connect } from 'node:net'
-import { ExitCode } from '../server/running.ts'
+import { ExitCode } from '../server/life/running.ts'
 
 const TIMEOUT_MS = 5000
 

@@ -1,7 +1,7 @@
 /** The subcommands of `zoowarden`, as yargs knows them. */
 
 import yargs from 'yargs'
-import { ExitCode } from '../server/running.ts'
+import { ExitCode } from '../server/life/running.ts'
 import { packageVersion } from '../server/version.ts'
 import { askCommand } from './ask.ts'
 import { ensembleCommand } from './ensemble.ts'

@@ -7,8 +7,8 @@
 import { fstatSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Environment, type LoadedConfig, parseConfig, systemPropertiesFrom } from '../server/config.ts'
-import { ExitCode } from '../server/running.ts'
+import { type Environment, type LoadedConfig, parseConfig, systemPropertiesFrom } from '../server/config/config.ts'
+import { ExitCode } from '../server/life/running.ts'
 import { logFor, refuse, serve, withDefinitions } from './start.ts'
 
 export interface EphemeralWords {

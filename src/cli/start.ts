@@ -6,7 +6,6 @@
  */
 
 import { existsSync } from 'node:fs'
-import type { OpenAudit } from '../server/auditfile.ts'
 import {
   type Config,
   configFromArguments,
@@ -14,11 +13,12 @@ import {
   type LoadedConfig,
   loadConfig,
   systemPropertiesFrom,
-} from '../server/config.ts'
-import { type Log, type LogLevel, logSettings, openLog, setLevel } from '../server/logger.ts'
-import { openDoors } from '../server/opendoors.ts'
-import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/running.ts'
-import { ConfigError } from '../server/settings.ts'
+} from '../server/config/config.ts'
+import { openDoors } from '../server/config/opendoors.ts'
+import { ConfigError } from '../server/config/settings.ts'
+import { ExitCode, exitCodeOf, type OnProgress, type RunningServer } from '../server/life/running.ts'
+import type { OpenAudit } from '../server/report/auditfile.ts'
+import { type Log, type LogLevel, logSettings, openLog, setLevel } from '../server/report/logger.ts'
 
 /** Between two pictures of the bar. */
 const BAR_MS = 150
@@ -89,7 +89,7 @@ export async function serve(
   const bar = progressBar()
   try {
     const { startServer } = await import('../server/main.ts')
-    if (config.audit !== null) audit = (await import('../server/auditfile.ts')).openAudit(config, logger)
+    if (config.audit !== null) audit = (await import('../server/report/auditfile.ts')).openAudit(config, logger)
     listenToOperator(log, audit)
     const started = startServer(config, logger, bar, audit?.audit ?? null)
     // A start that loads a big tree need not be waited for: it has changed nothing that the next one minds.

@@ -2,8 +2,8 @@
 
 import { createInterface } from 'node:readline/promises'
 import { Writable } from 'node:stream'
-import { ExitCode } from '../server/running.ts'
-import { hashSuperPassword } from '../server/superpassword.ts'
+import { hashSuperPassword } from '../server/access/superpassword.ts'
+import { ExitCode } from '../server/life/running.ts'
 
 export async function superPasswordCommand(user: string): Promise<number> {
   if (user === '' || user.includes(':')) {

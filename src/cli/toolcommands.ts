@@ -2,7 +2,7 @@
 
 import type { Argv } from 'yargs'
 import { zxidHex } from '../jute/zxid.ts'
-import type { Environment } from '../server/config.ts'
+import type { Environment } from '../server/config/config.ts'
 import { packageVersion } from '../server/version.ts'
 import { backup } from '../tools/backup.ts'
 import { cleanup } from '../tools/cleanup.ts'

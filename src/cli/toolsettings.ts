@@ -1,10 +1,10 @@
 /** What tools take from the environment and from zoo.cfg: limits, and where the data is. */
 
 import { existsSync, statSync } from 'node:fs'
-import { type Environment, loadConfig, parseConfig, systemPropertiesFrom } from '../server/config.ts'
-import { canSpare, quorumOf, serversOf } from '../server/members.ts'
-import { lengthMaxOf, recoverOptions } from '../server/parts.ts'
-import { ConfigError } from '../server/settings.ts'
+import { type Environment, loadConfig, parseConfig, systemPropertiesFrom } from '../server/config/config.ts'
+import { canSpare, quorumOf, serversOf } from '../server/config/members.ts'
+import { ConfigError } from '../server/config/settings.ts'
+import { lengthMaxOf, recoverOptions } from '../server/life/parts.ts'
 import { folderTarget, type ToolTarget } from '../tools/target.ts'
 import { UsageError } from '../tools/terminal.ts'
 

@@ -1,13 +1,13 @@
 /** Composition root: the configuration says whether this server runs alone or as a member of an ensemble. */
 
-import type { Audit } from './audit.ts'
-import type { Entrance } from './clients.ts'
-import type { Config } from './config.ts'
-import type { Logger } from './logger.ts'
-import type { QuorumServer } from './quorumserver.ts'
-import type { OnProgress, RunningServer } from './running.ts'
+import type { Entrance } from './clients/clients.ts'
+import type { Config } from './config/config.ts'
+import type { OnProgress, RunningServer } from './life/running.ts'
+import type { StandaloneServer } from './life/standalone.ts'
+import type { QuorumServer } from './member/quorumserver.ts'
+import type { Audit } from './report/audit.ts'
+import type { Logger } from './report/logger.ts'
 import type { SaslServerLogin } from './sasl/mechanism.ts'
-import type { StandaloneServer } from './standalone.ts'
 
 /**
  * Resolves when it serves, or looks for a leader, or has stepped aside because there is no room on its disk. Only what is
@@ -33,10 +33,10 @@ async function makeServer(
   audit: Audit | null,
 ): Promise<StandaloneServer | QuorumServer> {
   if (config.quorum.distributed) {
-    const { QuorumServer } = await import('./quorumserver.ts')
+    const { QuorumServer } = await import('./member/quorumserver.ts')
     return new QuorumServer(config, logger, onProgress, entrance, audit)
   }
-  const { StandaloneServer } = await import('./standalone.ts')
+  const { StandaloneServer } = await import('./life/standalone.ts')
   return new StandaloneServer(config, logger, onProgress, entrance, audit)
 }
 

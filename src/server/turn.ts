@@ -5,7 +5,7 @@
  * fixed order: the log first (so that the disk works while the sockets are written), then the clients.
  */
 
-import type { Turns } from './turns.ts'
+import type { Turns } from './report/turns.ts'
 
 export class Turn {
   private wanted: boolean

@@ -4,11 +4,11 @@
  */
 
 import { join } from 'node:path'
-import { type Config, parseConfig } from '../../src/server/config.ts'
-import { Metrics } from '../../src/server/metrics.ts'
-import { makeState, Relay } from '../../src/server/parts.ts'
-import { SnapshotStores } from '../../src/server/snapshotstores.ts'
-import { Storage } from '../../src/server/storage.ts'
+import { type Config, parseConfig } from '../../src/server/config/config.ts'
+import { makeState, Relay } from '../../src/server/life/parts.ts'
+import { SnapshotStores } from '../../src/server/life/snapshotstores.ts'
+import { Storage } from '../../src/server/life/storage.ts'
+import { Metrics } from '../../src/server/report/metrics.ts'
 import { ENTRY_LENGTH_MAX } from '../../src/txnlog/logdir.ts'
 import { CHECKPOINT_DIR, snapshotNames, VERSION_DIR } from '../../src/txnlog/names.ts'
 import { purge } from '../../src/txnlog/purge.ts'

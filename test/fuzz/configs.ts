@@ -1,8 +1,8 @@
 /** Damaged configurations: refused with file and line, or read; a membership that was read means the same when it is written. */
 
-import { parseConfig } from '../../src/server/config.ts'
-import { formatMembership, parseConfigText } from '../../src/server/members.ts'
-import { ConfigError } from '../../src/server/settings.ts'
+import { parseConfig } from '../../src/server/config/config.ts'
+import { formatMembership, parseConfigText } from '../../src/server/config/members.ts'
+import { ConfigError } from '../../src/server/config/settings.ts'
 import type { Case } from './cases.ts'
 import type { Verdict } from './judge.ts'
 import type { Sample } from './samples.ts'

@@ -3,7 +3,7 @@
  * them are over, and the ensemble has to go on by itself.
  */
 
-import { ConfigError } from '../../src/server/settings.ts'
+import { ConfigError } from '../../src/server/config/settings.ts'
 import { bump } from './counts.ts'
 import type { Machine } from './machine.ts'
 import type { Random } from './random.ts'

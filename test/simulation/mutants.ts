@@ -210,7 +210,11 @@ const ORDER: readonly Mutant[] = [
     name: 'tree-ahead',
     what: 'I3 the tree is not taken back when the log is cut below it',
     patches: [
-      { file: 'src/server/memberstorage.js', find: 'if (state.zxidLast > zxid)', replace: 'if (state.zxidLast < 0)' },
+      {
+        file: 'src/server/member/memberstorage.js',
+        find: 'if (state.zxidLast > zxid)',
+        replace: 'if (state.zxidLast < 0)',
+      },
     ],
   },
   {
@@ -243,7 +247,7 @@ const ANSWERS: readonly Mutant[] = [
     what: 'I2 a write that takes effect is answered with an error',
     patches: [
       {
-        file: 'src/server/pipeline.js',
+        file: 'src/server/requests/pipeline.js',
         find: 'this.replyToWrite(pending);',
         replace:
           'if (pending.type === 5 && pending.xid % 9 === 0) this.outcome.err = -112; this.replyToWrite(pending);',
@@ -266,7 +270,7 @@ const ANSWERS: readonly Mutant[] = [
     what: 'I5 a read does not wait for the writes its session has sent before',
     patches: [
       {
-        file: 'src/server/pipeline.js',
+        file: 'src/server/requests/pipeline.js',
         find: 'else if (conn.head !== null) {',
         replace: 'else if (conn.head !== null && type !== 4) {',
       },
@@ -277,7 +281,7 @@ const ANSWERS: readonly Mutant[] = [
     what: 'I5 a client is let in that has seen more than the server has',
     patches: [
       {
-        file: 'src/server/handshake.js',
+        file: 'src/server/requests/handshake.js',
         find: 'if (lastZxidSeen > this.state.zxidLast) {',
         replace: 'if (lastZxidSeen < 0) {',
       },
@@ -288,7 +292,7 @@ const ANSWERS: readonly Mutant[] = [
     what: 'I5 late requests of a session that has moved go through',
     patches: [
       {
-        file: 'src/server/sessiongate.js',
+        file: 'src/server/requests/sessiongate.js',
         find: 'return session.owner === owner ? Err.ok : Err.sessionMoved;',
         replace: 'return Err.ok;',
       },
@@ -304,7 +308,7 @@ const ANSWERS: readonly Mutant[] = [
     what: 'I8 a check in a multi passes whatever the version is',
     patches: [
       {
-        file: 'src/server/prep.js',
+        file: 'src/server/requests/prep.js',
         find: 'return Err.badVersion;\n        out.bufferOf(buf, op.pathOff, op.pathEnd);\n        out.int((node.version + 1) | 0);\n        return Err.ok;',
         replace:
           'out.bufferOf(buf, op.pathOff, op.pathEnd);\n        out.bufferOf(buf, op.pathOff, op.pathEnd);\n        out.int((node.version + 1) | 0);\n        return Err.ok;',
@@ -330,13 +334,13 @@ const WATCHES: readonly Mutant[] = [
     what: 'I6 the event of a write comes behind its reply',
     patches: [
       {
-        file: 'src/server/pipeline.js',
+        file: 'src/server/requests/pipeline.js',
         find: 'const bytes = writeEvent(conn.output(), eventType, STATE_SYNC_CONNECTED, zxid, path, off, end);',
         replace:
           'if (this.applying?.conn === conn) { const copy = path.slice(off, end); (this.late ??= []).push(() => { if (!conn.closed) writeEvent(conn.output(), eventType, STATE_SYNC_CONNECTED, zxid, copy, 0, copy.length); }); return; } const bytes = writeEvent(conn.output(), eventType, STATE_SYNC_CONNECTED, zxid, path, off, end);',
       },
       {
-        file: 'src/server/pipeline.js',
+        file: 'src/server/requests/pipeline.js',
         find: 'this.replyToWrite(pending);',
         replace: '{ this.replyToWrite(pending); for (const run of (this.late ?? []).splice(0)) run(); }',
       },
@@ -345,19 +349,23 @@ const WATCHES: readonly Mutant[] = [
   {
     name: 'watch-lost',
     what: 'I6 a child watch is not put back on a new connection',
-    patches: [{ file: 'src/server/reads.js', find: 'watches.addChild(id, pathBuf, pathOff, pathEnd);', replace: '' }],
+    patches: [
+      { file: 'src/server/requests/reads.js', find: 'watches.addChild(id, pathBuf, pathOff, pathEnd);', replace: '' },
+    ],
   },
   {
     name: 'missed-untold',
     what: 'I6 a client that comes back is not told of the znode that went meanwhile',
-    patches: [{ file: 'src/server/reads.js', find: 'missed = EventType.nodeDeleted;', replace: 'missed = 0;' }],
+    patches: [
+      { file: 'src/server/requests/reads.js', find: 'missed = EventType.nodeDeleted;', replace: 'missed = 0;' },
+    ],
   },
   {
     name: 'missed-told-twice',
     what: 'I6 what was missed is told twice on a new connection',
     patches: [
       {
-        file: 'src/server/reads.js',
+        file: 'src/server/requests/reads.js',
         find: 'conn.stats.sent++;',
         replace: 'writeEvent(out, missed, STATE_SYNC_CONNECTED, -1, pathBuf, pathOff, pathEnd);',
       },
@@ -368,7 +376,7 @@ const WATCHES: readonly Mutant[] = [
     what: 'I6 a watch stays although what it waited for was told on the new connection',
     patches: [
       {
-        file: 'src/server/reads.js',
+        file: 'src/server/requests/reads.js',
         find: 'conn.stats.sent++;',
         replace: 'watches.addData(id, pathBuf, pathOff, pathEnd);',
       },
@@ -445,14 +453,14 @@ const SESSIONS: readonly Mutant[] = [
   {
     name: 'session-undying',
     what: 'I7 a session of a client that is gone is renewed for ever',
-    patches: [{ file: 'src/server/learnerflow.js', find: 'this.touched.clear();', replace: '' }],
+    patches: [{ file: 'src/server/requests/learnerflow.js', find: 'this.touched.clear();', replace: '' }],
   },
   {
     name: 'session-denied',
     what: 'S2 a session that lives is called expired when its client moves between two learners',
     patches: [
       {
-        file: 'src/server/proposer.js',
+        file: 'src/server/requests/proposer.js',
         find: 'if (session === undefined || session.closing || session.local)',
         replace:
           'if (session === undefined || session.closing || session.local || (session.owner >= 0 && session.owner !== from))',
@@ -464,7 +472,7 @@ const SESSIONS: readonly Mutant[] = [
     what: 'T2 a leader that has slept lets sessions expire that it could not hear',
     patches: [
       {
-        file: 'src/server/sessions.js',
+        file: 'src/server/requests/sessions.js',
         find: 'this.buckets.clear();',
         replace: 'if (nowMs > 0) return; this.buckets.clear();',
       },
@@ -475,7 +483,7 @@ const SESSIONS: readonly Mutant[] = [
     what: 'T2 a new leader gives sessions less than their whole timeout',
     patches: [
       {
-        file: 'src/server/member.js',
+        file: 'src/server/member/member.js',
         find: 'sessions.track(hi, lo, timeoutMs, nowMs);',
         replace: 'sessions.track(hi, lo, timeoutMs, nowMs - timeoutMs / 2);',
       },

@@ -3,7 +3,7 @@
  */
 
 import type { StateMachine } from '../../src/datatree/apply.ts'
-import type { Member } from '../../src/server/member.ts'
+import type { Member } from '../../src/server/member/member.ts'
 import type { Epoch, Quorum, Role, StartState, ZabOut } from '../../src/zab/types.ts'
 import type { Machine } from './machine.ts'
 

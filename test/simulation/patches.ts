@@ -38,13 +38,17 @@ const SMALL_SLICES: readonly Patch[] = [
   },
   // Nothing in a simulated world waits for the loop: each slice goes to the disk, and takes its time there.
   { file: 'src/txnlog/filestore.js', find: 'setImmediate(resolve);', replace: 'resolve();' },
-  { file: 'src/server/snapshotlinks.js', find: 'const SLICE_BYTES = 128 * 1024;', replace: 'const SLICE_BYTES = 300;' },
+  {
+    file: 'src/server/member/snapshotlinks.js',
+    find: 'const SLICE_BYTES = 128 * 1024;',
+    replace: 'const SLICE_BYTES = 300;',
+  },
 ]
 
 /** Nobody writes four billion transactions: the counter of an epoch ends early (E10). */
 const SMALL_EPOCHS: readonly Patch[] = [
   {
-    file: 'src/server/proposer.js',
+    file: 'src/server/requests/proposer.js',
     find: 'const COUNTER_LAST = 0xffff_fffe;',
     replace: 'const COUNTER_LAST = 250;',
   },

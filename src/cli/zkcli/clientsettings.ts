@@ -7,8 +7,8 @@
 import { readFileSync } from 'node:fs'
 import type { SessionShell } from '../../client/session.ts'
 import { JUTE_MAX_BUFFER } from '../../jute/input.ts'
-import { PropertySyntaxError, parseProperties, splitWords, systemPropertiesOf } from '../../server/properties.ts'
-import { ConfigError, parseJavaInteger, Settings } from '../../server/settings.ts'
+import { PropertySyntaxError, parseProperties, splitWords, systemPropertiesOf } from '../../server/config/properties.ts'
+import { ConfigError, parseJavaInteger, Settings } from '../../server/config/settings.ts'
 
 const JAAS_KEY = 'java.security.auth.login.config'
 

@@ -1,7 +1,7 @@
 /** Commands on the ensemble and the session: config, reconfig, version, close. */
 
-import { formatMembership, isMembershipKey, type Membership, parseMembership } from '../../server/members.ts'
-import { readEntries, type Setting } from '../../server/settings.ts'
+import { formatMembership, isMembershipKey, type Membership, parseMembership } from '../../server/config/members.ts'
+import { readEntries, type Setting } from '../../server/config/settings.ts'
 import { fullVersion, packageVersion } from '../../server/version.ts'
 import { inJavaOrder, javaStringHash } from '../../tools/javaorder.ts'
 import { type Call, type Command, usageText } from './command.ts'

@@ -2,7 +2,7 @@
 
 import { Perm } from '../../jute/codes.ts'
 import { textToBytes } from '../../jute/text.ts'
-import { type Auth, type AuthId, SUPER } from '../auth.ts'
+import { type Auth, type AuthId, SUPER } from '../access/auth.ts'
 
 export type Access = { readonly ids: readonly AuthId[] } | { readonly status: number; readonly error: string }
 

@@ -5,10 +5,10 @@
 import { join } from 'node:path'
 import type { Zxid } from '../../jute/zxid.ts'
 import { VERSION_DIR } from '../../txnlog/names.ts'
-import type { ServerView } from '../fourletter.ts'
-import type { MemberStatus } from '../memberview.ts'
-import { maskSecrets } from '../secrets.ts'
-import { newestSnapshot, type ViewParts } from '../view.ts'
+import { maskSecrets } from '../config/secrets.ts'
+import type { MemberStatus } from '../member/memberview.ts'
+import type { ServerView } from '../report/fourletter.ts'
+import { newestSnapshot, type ViewParts } from '../report/view.ts'
 
 type Id = readonly [hi: number, lo: number]
 

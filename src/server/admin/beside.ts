@@ -1,6 +1,6 @@
 /** The HTTP ports beside a server: the admin server, and the endpoint for Prometheus. Shell. */
 
-import { ExitCode, ExitError } from '../running.ts'
+import { ExitCode, ExitError } from '../life/running.ts'
 import { AdminServer } from './adminserver.ts'
 import { MetricsServer } from './metricsserver.ts'
 import type { AdminSource } from './source.ts'

@@ -7,9 +7,9 @@
 
 import { id64ToBigInt } from '../../jute/id64.ts'
 import { counterOf, epochOf, type Zxid, zxidHex } from '../../jute/zxid.ts'
-import type { ConnectionView } from '../fourletter.ts'
-import type { MemberStatus } from '../memberview.ts'
-import type { Metrics, ResponseSizes } from '../metrics.ts'
+import type { MemberStatus } from '../member/memberview.ts'
+import type { ConnectionView } from '../report/fourletter.ts'
+import type { Metrics, ResponseSizes } from '../report/metrics.ts'
 import type { AdminView } from './adminview.ts'
 import { Double, type Fields, Fieldset, fieldset, type Json, List } from './json.ts'
 

@@ -3,7 +3,7 @@
  * walked while they are written, so that a long one is never in memory as a whole. Pure.
  */
 
-import { formatDouble } from '../metrics.ts'
+import { formatDouble } from '../report/metrics.ts'
 
 /** A floating point number by nature: printed with a point, and NaN as a string, as Jackson does. */
 export class Double {

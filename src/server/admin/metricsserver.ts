@@ -1,8 +1,8 @@
 /** The endpoint for Prometheus: `GET /metrics`. Shell. Java: PrometheusMetricsProvider, MetricsServlet. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { CONTENT_TYPE, prometheusText } from '../prometheus.ts'
-import { ExitCode, ExitError } from '../running.ts'
+import { ExitCode, ExitError } from '../life/running.ts'
+import { CONTENT_TYPE, prometheusText } from '../report/prometheus.ts'
 import { Fieldset } from './json.ts'
 import { ProcessMetrics } from './processmetrics.ts'
 import { refuse, sendPieces } from './reply.ts'

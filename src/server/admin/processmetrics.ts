@@ -18,9 +18,9 @@ import {
   type RecordableHistogram,
 } from 'node:perf_hooks'
 import { getHeapStatistics } from 'node:v8'
-import { openDoors } from '../opendoors.ts'
-import type { Family, FamilyType, Sample } from '../prometheus.ts'
-import { TURN_BOUNDS_MS } from '../turns.ts'
+import { openDoors } from '../config/opendoors.ts'
+import type { Family, FamilyType, Sample } from '../report/prometheus.ts'
+import { TURN_BOUNDS_MS } from '../report/turns.ts'
 import type { AdminSource } from './source.ts'
 
 /** The event loop is looked at so often: seldom enough to cost an idle server nothing. */

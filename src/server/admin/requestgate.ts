@@ -7,8 +7,8 @@
  * `admin.allowedHosts` lists some.
  */
 
-import type { AdminConfig } from '../configadmin.ts'
-import { matchesIp, parseAddress } from '../ip.ts'
+import { matchesIp, parseAddress } from '../access/ip.ts'
+import type { AdminConfig } from '../config/configadmin.ts'
 
 /** Header names are in lower case. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>

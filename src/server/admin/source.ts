@@ -1,12 +1,12 @@
 /** What a server gives to those who serve HTTP beside it. Types only: nothing of theirs is loaded with the server. */
 
 import type { SnapshotWritten } from '../../txnlog/snapshotstore.ts'
-import type { Audit } from '../audit.ts'
-import type { Config } from '../config.ts'
-import type { ServerView } from '../fourletter.ts'
-import type { Logger } from '../logger.ts'
-import type { Metrics } from '../metrics.ts'
-import type { ViewParts } from '../view.ts'
+import type { Config } from '../config/config.ts'
+import type { Audit } from '../report/audit.ts'
+import type { ServerView } from '../report/fourletter.ts'
+import type { Logger } from '../report/logger.ts'
+import type { Metrics } from '../report/metrics.ts'
+import type { ViewParts } from '../report/view.ts'
 
 export interface AdminSource {
   readonly config: Config

@@ -1,9 +1,9 @@
 /** The server that an admin server is about. */
 
 import { ROOT } from '../../datatree/node.ts'
-import type { Auth } from '../auth.ts'
-import { openDoors } from '../opendoors.ts'
-import { makeAuth, superUserOf } from '../parts.ts'
+import type { Auth } from '../access/auth.ts'
+import { openDoors } from '../config/opendoors.ts'
+import { makeAuth, superUserOf } from '../life/parts.ts'
 import { type AdminView, makeAdminView } from './adminview.ts'
 import type { AdminSource } from './source.ts'
 

@@ -13,7 +13,7 @@
  * Java: sun.security.provider.ConfigFile, java.io.StreamTokenizer.
  */
 
-import { ConfigError, Secret } from '../settings.ts'
+import { ConfigError, Secret } from '../config/settings.ts'
 
 export interface JaasModule {
   readonly className: string

@@ -7,7 +7,7 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { ConfigError, type Secret } from '../settings.ts'
+import { ConfigError, type Secret } from '../config/settings.ts'
 import { type DigestCrypto, DigestMd5Client, DigestMd5Server, type DigestService } from './digestmd5.ts'
 import { isKerberos, type JaasModule } from './jaas.ts'
 import { idOfPrincipal } from './kerberosname.ts'

@@ -10,7 +10,7 @@
 import { homedir, tmpdir } from 'node:os'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Secret, Setting, Settings } from '../settings.ts'
+import type { Secret, Setting, Settings } from '../config/settings.ts'
 import { checkModules, type JaasFile, type JaasModule, parseJaas } from './jaas.ts'
 import { parseKrb5Conf } from './kerberos/krb5conf.ts'
 import { type NameOptions, type NameRule, parseNameRules } from './kerberosname.ts'

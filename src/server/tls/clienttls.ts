@@ -5,7 +5,7 @@
 
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { AuthId } from '../auth.ts'
+import type { AuthId } from '../access/auth.ts'
 import { DerError } from './der.ts'
 import { openTlsEndpoint, type TlsEndpoint, type TlsLog } from './endpoint.ts'
 import { peerCertificate } from './peercertificate.ts'

@@ -19,8 +19,8 @@ import {
   type Server,
   type TLSSocket,
 } from 'node:tls'
-import { isFor, wordsOf } from '../peercheck.ts'
-import { ConfigError } from '../settings.ts'
+import { ConfigError } from '../config/settings.ts'
+import { isFor, wordsOf } from '../member/peercheck.ts'
 import { FileWatch } from './filewatch.ts'
 import { endOf, filesOf, isValidAt, type Material, readMaterial } from './material.ts'
 import { peerCertificate, peerChain } from './peercertificate.ts'

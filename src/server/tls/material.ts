@@ -7,7 +7,7 @@
 
 import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { ConfigError } from '../settings.ts'
+import { ConfigError } from '../config/settings.ts'
 import { type Crl, readCrls } from './crl.ts'
 import { type KeyEntry, readStore, type StoreContents } from './store.ts'
 import { StoreError } from './storeerror.ts'

@@ -5,7 +5,7 @@
  * where the server is only stricter than asked. Java: X509Util, ClientX509Util, QuorumX509Util, SSLContextAndOptions.
  */
 
-import type { Secret, Settings } from '../settings.ts'
+import type { Secret, Settings } from '../config/settings.ts'
 import { cipherOf } from './ciphers.ts'
 
 export type TlsPrefix = 'ssl' | 'ssl.quorum'

@@ -2,7 +2,7 @@
  * Every difference between the reference and this server that is known and wanted, or that the reference cannot help
  * having. One row each: what it is, why it stays, and the rule that recognises it. Whatever no rule recognises is a finding.
  *
- * A row may name the switch of ours that brings ZooKeeper's way back (src/server/compat.ts): with all of them on, its rule
+ * A row may name the switch of ours that brings ZooKeeper's way back (src/server/config/compat.ts): with all of them on, its rule
  * is off, and what it would have let pass is a finding.
  *
  * Rows without a rule describe what the generator never sends, or what is made comparable before comparing.

@@ -19,7 +19,7 @@ interface Mutant {
 const MUTANTS: readonly Mutant[] = [
   {
     name: 'delete looks at children before the version',
-    file: 'src/server/prep.ts',
+    file: 'src/server/requests/prep.ts',
     find: '    if (op.version !== -1 && op.version !== node.version) return Err.badVersion\n    if (node.children > 0) return Err.notEmpty\n',
     replace:
       '    if (node.children > 0) return Err.notEmpty\n    if (op.version !== -1 && op.version !== node.version) return Err.badVersion\n',
@@ -34,14 +34,14 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'getACL needs READ, ADMIN does not count',
-    file: 'src/server/reads.ts',
+    file: 'src/server/requests/reads.ts',
     find: 'Perm.read | Perm.admin',
     replace: 'Perm.read',
     profile: 'rich',
   },
   {
     name: 'getACL shows digests to everyone',
-    file: 'src/server/auth.ts',
+    file: 'src/server/access/auth.ts',
     find: "id: scheme === 'digest' ? id.replace(/:.*/, ':x') : id",
     replace: 'id',
     profile: 'rich',
@@ -55,42 +55,42 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'setWatches reports a change of the very zxid seen last',
-    file: 'src/server/reads.ts',
+    file: 'src/server/requests/reads.ts',
     find: 'tree.mzxid(node) > relativeZxid',
     replace: 'tree.mzxid(node) >= relativeZxid',
     profile: 'plain',
   },
   {
     name: 'a failed multi leaves its outstanding changes behind',
-    file: 'src/server/prep.ts',
+    file: 'src/server/requests/prep.ts',
     find: '    this.outstanding.rollback(zxid)\n',
     replace: '',
     profile: 'plain',
   },
   {
     name: 'U+FFF0 is allowed in a path',
-    file: 'src/server/paths.ts',
+    file: 'src/server/requests/paths.ts',
     find: 'point >= 0xfff0',
     replace: 'point > 0xfff0',
     profile: 'plain',
   },
   {
     name: 'the greatest ttl is refused',
-    file: 'src/server/prep.ts',
+    file: 'src/server/requests/prep.ts',
     find: 'op.ttlMs > TTL_MAX_MS',
     replace: 'op.ttlMs >= TTL_MAX_MS',
     profile: 'rich',
   },
   {
     name: 'a hard count quota refuses one znode too early',
-    file: 'src/server/quotagate.ts',
+    file: 'src/server/requests/quotagate.ts',
     find: 'countUsed > entry.countHardLimit',
     replace: 'countUsed >= entry.countHardLimit',
     profile: 'rich',
   },
   {
     name: 'exists sets its watch although READ is refused',
-    file: 'src/server/reads.ts',
+    file: 'src/server/requests/reads.ts',
     find: '    if (node === Err.noAuth) return node\n    if (watch && node < 0)',
     replace:
       '    if (watch && node === Err.noAuth) this.state.watches.addData(conn.connId, this.pathBuf, this.pathOff, this.pathEnd)\n    if (node === Err.noAuth) return node\n    if (watch && node < 0)',
@@ -98,7 +98,7 @@ const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a read overtakes its own session's write while that waits behind another session's",
-    file: 'src/server/pipeline.ts',
+    file: 'src/server/requests/pipeline.ts',
     find: '    } else if (conn.head !== null) {\n',
     replace: '    } else if (conn.head !== null && (this.inflight[this.inflightHead] ?? conn.head).conn === conn) {\n',
     profile: 'plain',

@@ -1,6 +1,6 @@
 /** What the oracle lets pass, and what it counts as missing: too wide a rule would hide a defect for ever. */
 import { describe, expect, it } from 'vitest'
-import { NO_COMPAT } from '../../../src/server/compat.ts'
+import { NO_COMPAT } from '../../../src/server/config/compat.ts'
 import { DIFFERENCES, explain } from './differences.ts'
 import { replyBehindEvents } from './events.ts'
 import { judge, type Matrix, possiblePairs } from './pairs.ts'

@@ -10,9 +10,9 @@ import { KeeperError } from '../../../src/client/failures.ts'
 import { deleteSubtree, visitSubtree, type Walk } from '../../../src/client/subtree.ts'
 import type { WatchedEvent } from '../../../src/client/watches.ts'
 import { ZooKeeper } from '../../../src/client/zookeeper.ts'
-import { parseConfig } from '../../../src/server/config.ts'
+import { parseConfig } from '../../../src/server/config/config.ts'
+import type { RunningServer } from '../../../src/server/life/running.ts'
 import { startServer } from '../../../src/server/main.ts'
-import type { RunningServer } from '../../../src/server/running.ts'
 import { eventText } from './corekit.ts'
 
 const NO_NODE = -101

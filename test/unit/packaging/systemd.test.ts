@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { ExitCode } from '../../../src/server/running.ts'
+import { ExitCode } from '../../../src/server/life/running.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../../../conf/systemd/zoowarden.service', import.meta.url)), 'utf8')
 

@@ -1,8 +1,8 @@
 /** One member on a disk in memory; the others, and the network to them, are played by hand. */
 
-import { parseConfig } from '../../../src/server/config.ts'
-import { Member, type MemberHost } from '../../../src/server/member.ts'
-import { Metrics } from '../../../src/server/metrics.ts'
+import { parseConfig } from '../../../src/server/config/config.ts'
+import { Member, type MemberHost } from '../../../src/server/member/member.ts'
+import { Metrics } from '../../../src/server/report/metrics.ts'
 import type { Network } from '../../../src/zab/links.ts'
 import type { Quorum } from '../../../src/zab/types.ts'
 import { MemDisk } from '../../disk/memdisk.ts'

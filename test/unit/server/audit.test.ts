@@ -6,8 +6,8 @@
 import { describe, expect, it } from 'vitest'
 import { OpCode } from '../../../src/jute/codes.ts'
 import type { Output } from '../../../src/jute/output.ts'
-import { Audit } from '../../../src/server/audit.ts'
-import { parseConfig } from '../../../src/server/config.ts'
+import { parseConfig } from '../../../src/server/config/config.ts'
+import { Audit } from '../../../src/server/report/audit.ts'
 import { acl, create, data, Ensemble, Harness, int, path } from './harness.ts'
 
 function recorder(): { audit: Audit; lines: string[] } {

@@ -6,8 +6,8 @@ import { AclTable, encodeAcl } from '../../../src/datatree/acl.ts'
 import { Err, Perm } from '../../../src/jute/codes.ts'
 import { Output } from '../../../src/jute/output.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
-import { Auth, type AuthId, addAuthIds } from '../../../src/server/auth.ts'
-import { hostAddress, isValidIpExpression, matchesIp } from '../../../src/server/ip.ts'
+import { Auth, type AuthId, addAuthIds } from '../../../src/server/access/auth.ts'
+import { hostAddress, isValidIpExpression, matchesIp } from '../../../src/server/access/ip.ts'
 
 const digest = (text: string): string => `${text.split(':')[0]}:${createHash('sha1').update(text).digest('base64')}`
 

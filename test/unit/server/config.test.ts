@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Config, configFromArguments, loadConfig, parseConfig } from '../../../src/server/config.ts'
-import { ConfigError, parseJavaInteger } from '../../../src/server/settings.ts'
+import { type Config, configFromArguments, loadConfig, parseConfig } from '../../../src/server/config/config.ts'
+import { ConfigError, parseJavaInteger } from '../../../src/server/config/settings.ts'
 
 const BASE = 'dataDir=/d\nclientPort=2181\n'
 

@@ -1,8 +1,8 @@
 /** Files of a changing configuration, against what Java 3.9.5 wrote from the same files and the same changes. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { ConfigFiles, dynamicFileText, staticFileText } from '../../../src/server/configfiles.ts'
-import { parseProperties } from '../../../src/server/properties.ts'
+import { parseProperties } from '../../../src/server/config/properties.ts'
+import { ConfigFiles, dynamicFileText, staticFileText } from '../../../src/server/member/configfiles.ts'
 import { MemDisk } from '../../disk/memdisk.ts'
 
 interface Recorded {

@@ -1,9 +1,9 @@
 /** Membership of an ensemble: server lines, groups, weights, the dynamic file, and what makes a server standalone. */
 
 import { describe, expect, test } from 'vitest'
-import { parseConfig } from '../../../src/server/config.ts'
-import { formatMembership, versionFromFileName } from '../../../src/server/members.ts'
-import { ConfigError } from '../../../src/server/settings.ts'
+import { parseConfig } from '../../../src/server/config/config.ts'
+import { formatMembership, versionFromFileName } from '../../../src/server/config/members.ts'
+import { ConfigError } from '../../../src/server/config/settings.ts'
 
 const BASE = 'dataDir=/d\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n'
 const THREE = 'server.1=a:2888:3888\nserver.2=b:2888:3888\nserver.3=c:2888:3888\n'

@@ -2,7 +2,12 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { PropertySyntaxError, parseProperties, splitWords, systemPropertiesOf } from '../../../src/server/properties.ts'
+import {
+  PropertySyntaxError,
+  parseProperties,
+  splitWords,
+  systemPropertiesOf,
+} from '../../../src/server/config/properties.ts'
 
 interface JavaCase {
   readonly text: string

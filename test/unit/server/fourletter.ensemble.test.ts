@@ -5,8 +5,13 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { type ConfView, type ExpiryBucket, runFourLetter, type ServerView } from '../../../src/server/fourletter.ts'
-import { Metrics } from '../../../src/server/metrics.ts'
+import {
+  type ConfView,
+  type ExpiryBucket,
+  runFourLetter,
+  type ServerView,
+} from '../../../src/server/report/fourletter.ts'
+import { Metrics } from '../../../src/server/report/metrics.ts'
 
 const VERSION = '3.9.5-293c895a8d966a3ecb92872be4a1daf87d725da2, built on 2026-02-11 20:18 UTC'
 

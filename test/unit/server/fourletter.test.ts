@@ -14,8 +14,8 @@ import {
   type ServerView,
   TRACE_MASK_DEFAULT,
   wordOfCode,
-} from '../../../src/server/fourletter.ts'
-import { Metrics } from '../../../src/server/metrics.ts'
+} from '../../../src/server/report/fourletter.ts'
+import { Metrics } from '../../../src/server/report/metrics.ts'
 
 const NOTHING = new Uint8Array(0)
 

@@ -1,7 +1,7 @@
 /** One life ends for another because somebody wants other data, not for want of room. */
 
 import { describe, expect, it } from 'vitest'
-import { Lives } from '../../../src/server/lives.ts'
+import { Lives } from '../../../src/server/life/lives.ts'
 
 function host(told: string[]) {
   return {

@@ -4,9 +4,9 @@ import { existsSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, st
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { escapeJson } from '../../../src/server/escape.ts'
-import { formatLine, logSettings, openLog, setLevel } from '../../../src/server/logger.ts'
-import { ConfigError, Secret } from '../../../src/server/settings.ts'
+import { ConfigError, Secret } from '../../../src/server/config/settings.ts'
+import { escapeJson } from '../../../src/server/report/escape.ts'
+import { formatLine, logSettings, openLog, setLevel } from '../../../src/server/report/logger.ts'
 
 const NO_PROPERTIES = new Map<string, string>()
 const PIPE = { fd: 1, isTTY: false }

@@ -1,7 +1,7 @@
 /** Clients cannot fill the log: lines of one kind are bounded, and what was left out is counted. */
 
 import { expect, it } from 'vitest'
-import { LogLimit } from '../../../src/server/loglimit.ts'
+import { LogLimit } from '../../../src/server/report/loglimit.ts'
 
 it('lets some lines of a kind through, then says how many it left out', () => {
   const limit = new LogLimit()

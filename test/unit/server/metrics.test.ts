@@ -2,14 +2,14 @@
 
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { formatDouble, type GaugeSets, type Gauges, Metrics } from '../../../src/server/metrics.ts'
+import { formatDouble, type GaugeSets, type Gauges, Metrics } from '../../../src/server/report/metrics.ts'
 import {
   KEYS_MAX,
   KeyedSummaries,
   NamespaceSummaries,
   PercentileSummary,
   Summary,
-} from '../../../src/server/summaries.ts'
+} from '../../../src/server/report/summaries.ts'
 
 function mntr(name: string): Map<string, string> {
   const text = readFileSync(new URL(`./fixtures/fourletter/${name}.txt`, import.meta.url), 'utf8')

@@ -1,7 +1,7 @@
 /** Many clients that want sessions at once: those who have one come first, and the gate never stays closed. */
 
 import { describe, expect, it } from 'vitest'
-import { CREATIONS_MAX } from '../../../src/server/newsessions.ts'
+import { CREATIONS_MAX } from '../../../src/server/requests/newsessions.ts'
 import { Ensemble, Harness, type TestClient } from './harness.ts'
 
 function crowd(harness: Harness, count: number): TestClient[] {

@@ -1,7 +1,7 @@
 /** What a znode may be called: the rule of Java's PathUtils.validatePath, on bytes. */
 
 import { describe, expect, it } from 'vitest'
-import { isSpecialPath, isValidPath, lastSlash, pathKey } from '../../../src/server/paths.ts'
+import { isSpecialPath, isValidPath, lastSlash, pathKey } from '../../../src/server/requests/paths.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const valid = (path: Uint8Array): boolean => isValidPath(path, 0, path.length)

@@ -1,6 +1,11 @@
 /** The packets of authentication between members, byte for byte, and whom Kerberos lets in. */
 import { describe, expect, test } from 'vitest'
-import { beginsAuth, encodeAuthPacket, isPrincipalOfServer, readAuthHeader } from '../../../src/server/quorumauth.ts'
+import {
+  beginsAuth,
+  encodeAuthPacket,
+  isPrincipalOfServer,
+  readAuthHeader,
+} from '../../../src/server/member/quorumauth.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const unhex = (text: string): Uint8Array => Buffer.from(text.replaceAll(' ', ''), 'hex')

@@ -1,8 +1,8 @@
 /** Configurations as members send them to each other, and what zab makes of them. */
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parseConfigText, parseQuorumText } from '../../../src/server/members.ts'
-import { ConfigError } from '../../../src/server/settings.ts'
+import { parseConfigText, parseQuorumText } from '../../../src/server/config/members.ts'
+import { ConfigError } from '../../../src/server/config/settings.ts'
 
 const java: { texts: Record<string, string>; next: string } = JSON.parse(
   readFileSync(new URL('./fixtures/configfiles.java.json', import.meta.url), 'utf8'),

@@ -7,9 +7,9 @@ import { describe, expect, it } from 'vitest'
 import { Err, OpCode } from '../../../src/jute/codes.ts'
 import { Input } from '../../../src/jute/input.ts'
 import type { Output } from '../../../src/jute/output.ts'
-import { type Membership, parseConfigText } from '../../../src/server/members.ts'
-import { ReconfigPlanner, type ReconfigView } from '../../../src/server/reconfig.ts'
-import type { ReconfigRequest } from '../../../src/server/writeop.ts'
+import { type Membership, parseConfigText } from '../../../src/server/config/members.ts'
+import { ReconfigPlanner, type ReconfigView } from '../../../src/server/requests/reconfig.ts'
+import type { ReconfigRequest } from '../../../src/server/requests/writeop.ts'
 import { bool, data, Ensemble, type HarnessOptions, path, type TestClient } from './harness.ts'
 
 const ZXID = 0x2_0000_0005

@@ -1,8 +1,8 @@
 /** Session ids, passwords and expiry: SessionTrackerImpl and ExpiryQueue of Java. */
 
 import { describe, expect, it } from 'vitest'
-import { JAVA_PASSWORDS, passwordMatches, writeJavaPassword } from '../../../src/server/sessionpasswords.ts'
-import { Sessions } from '../../../src/server/sessions.ts'
+import { JAVA_PASSWORDS, passwordMatches, writeJavaPassword } from '../../../src/server/access/sessionpasswords.ts'
+import { Sessions } from '../../../src/server/requests/sessions.ts'
 
 const TICK = 500
 

@@ -1,7 +1,7 @@
 /** When snapshots are due, and due again. */
 
 import { describe, expect, it } from 'vitest'
-import { SnapshotTrigger } from '../../../src/server/snapshottrigger.ts'
+import { SnapshotTrigger } from '../../../src/server/life/snapshottrigger.ts'
 
 describe('a snapshot', () => {
   function trigger(random = 0) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { StallWatch } from '../../../src/server/stallwatch.ts'
+import { StallWatch } from '../../../src/server/report/stallwatch.ts'
 
 describe('a write that does not end', () => {
   it('D3: is told of when it has taken long, at each doubling, and the next one anew', () => {

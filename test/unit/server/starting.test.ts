@@ -1,7 +1,7 @@
 /** How far a start is, in the log and on a terminal, and what the words say meanwhile. */
 
 import { describe, expect, it } from 'vitest'
-import { Starting, standingOf } from '../../../src/server/starting.ts'
+import { Starting, standingOf } from '../../../src/server/report/starting.ts'
 import type { RecoverProgress } from '../../../src/txnlog/recover.ts'
 
 const MB = 1_000_000

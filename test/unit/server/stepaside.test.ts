@@ -2,8 +2,8 @@
 
 import { describe, expect, it } from 'vitest'
 import { StorageError } from '../../../src/jute/errors.ts'
-import { Lives } from '../../../src/server/lives.ts'
-import { fullReason, isFull, StepAside } from '../../../src/server/stepaside.ts'
+import { Lives } from '../../../src/server/life/lives.ts'
+import { fullReason, isFull, StepAside } from '../../../src/server/life/stepaside.ts'
 import type { Room } from '../../../src/txnlog/disk.ts'
 
 const MIB = 1024 * 1024

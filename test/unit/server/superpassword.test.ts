@@ -3,11 +3,16 @@ import { scryptSync } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { Err, OpCode } from '../../../src/jute/codes.ts'
 import { textToBytes } from '../../../src/jute/text.ts'
+import type { SuperPassword, Verdict } from '../../../src/server/access/auth.ts'
+import {
+  hashSuperPassword,
+  isSuperHash,
+  parseSuperHash,
+  superPassword,
+} from '../../../src/server/access/superpassword.ts'
 import { checkSuper } from '../../../src/server/admin/access.ts'
-import type { SuperPassword, Verdict } from '../../../src/server/auth.ts'
-import { parseConfig } from '../../../src/server/config.ts'
-import { makeAuth, makeState, Relay } from '../../../src/server/parts.ts'
-import { hashSuperPassword, isSuperHash, parseSuperHash, superPassword } from '../../../src/server/superpassword.ts'
+import { parseConfig } from '../../../src/server/config/config.ts'
+import { makeAuth, makeState, Relay } from '../../../src/server/life/parts.ts'
 import { Harness, type TestClient } from './harness.ts'
 
 /** Made with Python: hashlib.scrypt(b'secret', salt=b'saltsaltsaltsalt', n=1024, r=8, p=1, dklen=32). */

@@ -1,8 +1,8 @@
 /** Admission of connections by tokens: Java's BlueThrottle, but for the ways in which it stays closed. */
 
 import { describe, expect, it } from 'vitest'
-import type { ConnectionThrottle } from '../../../src/server/config.ts'
-import { Throttle } from '../../../src/server/throttle.ts'
+import type { ConnectionThrottle } from '../../../src/server/config/config.ts'
+import { Throttle } from '../../../src/server/requests/throttle.ts'
 
 const OPTIONS: ConnectionThrottle = {
   tokens: 10,

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { OpCode } from '../../../src/jute/codes.ts'
 import { FrameReader } from '../../../src/jute/frame.ts'
 import { Output } from '../../../src/jute/output.ts'
-import { requestText } from '../../../src/server/requesttext.ts'
+import { requestText } from '../../../src/server/requests/requesttext.ts'
 import { bool, create, data, Harness, int, path } from './harness.ts'
 
 /** A frame that claims `length` bytes, of which those of the request are there. */

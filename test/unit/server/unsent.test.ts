@@ -1,7 +1,7 @@
 /** N9: what clients do not read is bounded, for each and for all. */
 
 import { expect, it } from 'vitest'
-import { Unsent } from '../../../src/server/unsent.ts'
+import { Unsent } from '../../../src/server/clients/unsent.ts'
 
 const MB = 1024 * 1024
 const client = (megabytes: number) => ({ socket: { writableLength: megabytes * MB } })

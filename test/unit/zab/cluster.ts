@@ -10,7 +10,7 @@
  */
 
 import { type Zxid, zxidHex } from '../../../src/jute/zxid.ts'
-import { parseQuorumText } from '../../../src/server/members.ts'
+import { parseQuorumText } from '../../../src/server/config/members.ts'
 import type { LinkKind, Proposal, Quorum, Role, Sid, ZabOptions } from '../../../src/zab/types.ts'
 import { TXN_HEADER_BYTES, TXN_RECONFIG, ZAB_DEFAULTS } from '../../../src/zab/types.ts'
 import { Random } from '../datatree/random.ts'

@@ -6,6 +6,8 @@
  * for exactly our principal, was sealed with our key, is in its time, and comes with an authenticator that its session
  * key sealed in the last five minutes and that was not seen before. Pure but for its cryptography.
  *
+ * Why not the `kerberos` package: its accepting side has no wrap and unwrap, without which SASL's GSSAPI cannot end its
+ * exchange (RFC 4752 section 3.2); and it has to be compiled, or fetched by an install script.
  */
 
 import { SaslError } from '../mechanism.ts'

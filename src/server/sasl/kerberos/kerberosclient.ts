@@ -5,7 +5,7 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { ConfigError } from '../../settings.ts'
+import { ConfigError } from '../../config/settings.ts'
 import { GssapiClient } from '../gssapiclient.ts'
 import { type JaasModule, KERBEROS_MODULE } from '../jaas.ts'
 import type { SaslClientLogin } from '../mechanism.ts'

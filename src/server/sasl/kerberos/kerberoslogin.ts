@@ -7,7 +7,7 @@
 
 import { randomInt } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import { ConfigError } from '../../settings.ts'
+import { ConfigError } from '../../config/settings.ts'
 import { GssapiServer } from '../gssapi.ts'
 import { type JaasModule, KERBEROS_MODULE } from '../jaas.ts'
 import type { Authorize, SaslServerLogin } from '../mechanism.ts'

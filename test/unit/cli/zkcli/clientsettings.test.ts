@@ -8,9 +8,9 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readClientSettings } from '../../../../src/cli/zkcli/clientsettings.ts'
 import { ZooKeeper } from '../../../../src/client/zookeeper.ts'
-import { parseConfig } from '../../../../src/server/config.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import type { RunningServer } from '../../../../src/server/life/running.ts'
 import { startServer } from '../../../../src/server/main.ts'
-import type { RunningServer } from '../../../../src/server/running.ts'
 import { eventText } from '../../client/corekit.ts'
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../../server/tls/fixtures/${name}`, import.meta.url))

@@ -7,9 +7,9 @@ import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CliSession } from '../../../../src/cli/zkcli/clisession.ts'
 import { ZooKeeper } from '../../../../src/client/zookeeper.ts'
-import { parseConfig } from '../../../../src/server/config.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import type { RunningServer } from '../../../../src/server/life/running.ts'
 import { startServer } from '../../../../src/server/main.ts'
-import type { RunningServer } from '../../../../src/server/running.ts'
 
 let dir: string
 let server: RunningServer

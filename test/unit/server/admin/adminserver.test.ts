@@ -2,7 +2,7 @@
 
 import { Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { isSecretKey } from '../../../../src/server/secrets.ts'
+import { isSecretKey } from '../../../../src/server/config/secrets.ts'
 import { type Answer, Running } from './running.ts'
 
 const OPEN = 'admin.snapshot.enabled=true\nadmin.restore.enabled=true\nadmin.rateLimiterIntervalInMS=0'

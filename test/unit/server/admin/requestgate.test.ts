@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { clientAddress, type Headers, hasToken, refusalOf } from '../../../../src/server/admin/requestgate.ts'
-import { parseConfig } from '../../../../src/server/config.ts'
-import { type AdminConfig, isAdminProtected } from '../../../../src/server/configadmin.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import { type AdminConfig, isAdminProtected } from '../../../../src/server/config/configadmin.ts'
 
 function admin(text: string): AdminConfig {
   return parseConfig(`dataDir=/d\nclientPort=1\n${text}`, 'zoo.cfg', new Map()).config.admin

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { type HttpPorts, openHttpPorts } from '../../../../src/server/admin/beside.ts'
-import { parseConfig } from '../../../../src/server/config.ts'
-import { QuorumServer } from '../../../../src/server/quorumserver.ts'
-import type { RunningServer } from '../../../../src/server/running.ts'
-import { StandaloneServer } from '../../../../src/server/standalone.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import type { RunningServer } from '../../../../src/server/life/running.ts'
+import { StandaloneServer } from '../../../../src/server/life/standalone.ts'
+import { QuorumServer } from '../../../../src/server/member/quorumserver.ts'
 
 export interface Answer {
   readonly status: number

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseConfig } from '../../../../src/server/config.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
 import { startServer } from '../../../../src/server/main.ts'
 
 let other: Server

@@ -3,9 +3,9 @@
 import { describe, expect, it } from 'vitest'
 import { Double, Fieldset, fieldset, type Json, jsonPieces, List } from '../../../../src/server/admin/json.ts'
 import { RateLimit } from '../../../../src/server/admin/ratelimit.ts'
-import { Metrics } from '../../../../src/server/metrics.ts'
-import { prometheusText } from '../../../../src/server/prometheus.ts'
-import { isSecretKey, maskSecrets } from '../../../../src/server/secrets.ts'
+import { isSecretKey, maskSecrets } from '../../../../src/server/config/secrets.ts'
+import { Metrics } from '../../../../src/server/report/metrics.ts'
+import { prometheusText } from '../../../../src/server/report/prometheus.ts'
 
 const text = (value: Json): string => [...jsonPieces(value)].join('')
 

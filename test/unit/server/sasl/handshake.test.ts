@@ -4,9 +4,9 @@
  */
 import { describe, expect, it } from 'vitest'
 import { Err, OpCode } from '../../../../src/jute/codes.ts'
+import { Secret } from '../../../../src/server/config/settings.ts'
 import { DigestMd5Client } from '../../../../src/server/sasl/digestmd5.ts'
 import { CLIENT_SERVICE, digestCrypto, digestServerLogin } from '../../../../src/server/sasl/login.ts'
-import { Secret } from '../../../../src/server/settings.ts'
 import { acl, create, data, Ensemble, Harness, type HarnessOptions, int, path, type TestClient } from '../harness.ts'
 
 const EMPTY = new Uint8Array(0)

@@ -1,7 +1,7 @@
 /** JAAS files: what Java's parser takes is taken with the same meaning, what it refuses is refused with its line. */
 import { describe, expect, it } from 'vitest'
+import { ConfigError } from '../../../../src/server/config/settings.ts'
 import { parseJaas } from '../../../../src/server/sasl/jaas.ts'
-import { ConfigError } from '../../../../src/server/settings.ts'
 
 const PROPERTIES: Record<string, string> = { 'zk.secret': 'from a property', empty: '' }
 

@@ -1,8 +1,8 @@
 /** The keys of SASL, and what of them refuses a start. */
 import { describe, expect, it } from 'vitest'
-import { parseConfig } from '../../../../src/server/config.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import { ConfigError } from '../../../../src/server/config/settings.ts'
 import type { SaslConfig } from '../../../../src/server/sasl/saslconfig.ts'
-import { ConfigError } from '../../../../src/server/settings.ts'
 
 const BASE = 'dataDir=/data\nclientPort=2181\n'
 const PROVIDER = 'authProvider.sasl=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n'

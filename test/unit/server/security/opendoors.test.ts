@@ -1,9 +1,9 @@
 /** What is open, what `security=strict` refuses, and how that is said. */
 
 import { describe, expect, it } from 'vitest'
-import { type Config, parseConfig } from '../../../../src/server/config.ts'
-import { openDoors } from '../../../../src/server/opendoors.ts'
-import { ConfigError } from '../../../../src/server/settings.ts'
+import { type Config, parseConfig } from '../../../../src/server/config/config.ts'
+import { openDoors } from '../../../../src/server/config/opendoors.ts'
+import { ConfigError } from '../../../../src/server/config/settings.ts'
 
 const BASE = 'dataDir=/d\nclientPort=2181\ninitLimit=10\nsyncLimit=5\n'
 const MEMBERS = [1, 2, 3].map((n) => `server.${n}=zk${n}:2888:3888\n`).join('')

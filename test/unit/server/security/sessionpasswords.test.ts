@@ -2,17 +2,17 @@
 
 import { describe, expect, it } from 'vitest'
 import { Input } from '../../../../src/jute/input.ts'
-import { parseConfig } from '../../../../src/server/config.ts'
-import { pipelineOptions } from '../../../../src/server/pipelineoptions.ts'
-import type { SecurityRules } from '../../../../src/server/securityrules.ts'
-import { keyedPasswords, sessionPasswords } from '../../../../src/server/sessionkeys.ts'
+import { keyedPasswords, sessionPasswords } from '../../../../src/server/access/sessionkeys.ts'
 import {
   JAVA_PASSWORDS,
   passwordMatches,
   type SessionPasswords,
   writeJavaPassword,
-} from '../../../../src/server/sessionpasswords.ts'
-import { Secret } from '../../../../src/server/settings.ts'
+} from '../../../../src/server/access/sessionpasswords.ts'
+import { parseConfig } from '../../../../src/server/config/config.ts'
+import type { SecurityRules } from '../../../../src/server/config/securityrules.ts'
+import { Secret } from '../../../../src/server/config/settings.ts'
+import { pipelineOptions } from '../../../../src/server/requests/pipelineoptions.ts'
 import { bool, create, Ensemble, Harness, path, type TestClient } from '../harness.ts'
 
 const KEY = '000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'

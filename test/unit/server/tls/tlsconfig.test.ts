@@ -1,7 +1,7 @@
 /** The settings of TLS as Java reads them, and what is refused or only warned of. */
 import { getCiphers } from 'node:tls'
 import { describe, expect, it } from 'vitest'
-import { ConfigError, Settings } from '../../../../src/server/settings.ts'
+import { ConfigError, Settings } from '../../../../src/server/config/settings.ts'
 import { cipherOf } from '../../../../src/server/tls/ciphers.ts'
 import { readClientTls, readTls, type TlsPrefix } from '../../../../src/server/tls/tlsconfig.ts'
 
