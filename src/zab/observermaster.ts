@@ -19,7 +19,7 @@
  */
 
 import { ProtocolError } from '../jute/input.ts'
-import { makeZxid, type Zxid } from '../jute/zxid.ts'
+import { epochOf, makeZxid, type Zxid } from '../jute/zxid.ts'
 import type { LearnerHandler, Master } from './learnerhandler.ts'
 import { LearnerLinks } from './learnerlinks.ts'
 import { Packet, writeInformActivate, writeRevalidated } from './packets.ts'
@@ -88,8 +88,14 @@ export class ObserverMaster implements Master {
     handler.sendLeaderInfo(this.epochStart)
   }
 
-  onAckEpoch(handler: LearnerHandler): void {
-    handler.startSync()
+  /**
+   * What an observer has of this epoch is committed: one that has more than we were told of has been behind somebody who
+   * hears more of the leader than we do, and is not to go back. (In Java it does.)
+   */
+  onAckEpoch(handler: LearnerHandler, _currentEpoch: number, zxidLast: Zxid): void {
+    const ofThisEpoch = zxidLast > this.epochStart && epochOf(zxidLast) === epochOf(this.epochStart)
+    if (ofThisEpoch && zxidLast > this.zxidCommitted) this.links.drop(handler, 'it is ahead of us')
+    else handler.startSync()
   }
 
   /** What is in force. (Java sends what is only proposed, and its observers put that in force.) */

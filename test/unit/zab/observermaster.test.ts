@@ -95,13 +95,20 @@ describe('a follower that serves observers', () => {
     expect(lone.receive(LINK, commit(2, 2))).toContain(`send ${OBSERVER}: INFORM 200000002 200000002`)
   })
 
-  it('cuts from an observer what is not known to be committed', () => {
+  it('cuts from an observer what an older epoch has left there', () => {
     const lone = follower()
-    lone.receive(LINK, proposal(2, 1))
-    expect(ask(lone, 2 * EPOCH + 1)).toEqual([
+    expect(ask(lone, EPOCH + 9)).toEqual([
       `send ${OBSERVER}: TRUNC 100000003`,
       `send ${OBSERVER}: NEWLEADER 200000000 version=0`,
     ])
+  })
+
+  it('I1: sends away an observer that has more of this epoch than it was told of itself, until it has caught up', () => {
+    const lone = follower()
+    lone.receive(LINK, proposal(2, 1))
+    expect(ask(lone, 2 * EPOCH + 1)).toEqual([`close ${OBSERVER}`])
+    lone.receive(LINK, commit(2, 1))
+    expect(ask(lone, 2 * EPOCH + 1, OBSERVER + 1)[0]).toBe(`send ${OBSERVER + 1}: DIFF 200000001`)
   })
 
   it('sends its tree to an observer without history, and behind it what was committed meanwhile', () => {
