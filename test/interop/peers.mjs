@@ -5,7 +5,7 @@
  * client is configured on the machine. What is fetched is kept by cache.mjs under the peer's version and recipe, so a
  * changed table fetches afresh and an unchanged one never touches the network.
  */
-import { readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cached } from './cache.mjs'
 import { runToEnd } from './process.mjs'
@@ -205,6 +205,73 @@ export async function fetchCClient() {
     const debs = readdirSync(tmp).filter((file) => file.endsWith('.deb'))
     for (const deb of debs) await runToEnd('dpkg', ['-x', join(tmp, deb), tmp])
   })
+}
+
+/**
+ * The C client's source as Debian has it, with what its build needs for TLS and SASL: Debian's own build has neither.
+ * `client` is the source, with the records that its build generates, `root` what is unpacked of OpenSSL and Cyrus SASL.
+ */
+export async function fetchCSource() {
+  const jars = await fetchJavaClient()
+  const packages = ['libssl-dev', 'libssl3', 'libsasl2-dev', 'libsasl2-2', 'libsasl2-modules']
+  return cached('c-source', versions.libzookeeper, packages.join(), async (tmp) => {
+    const lists = await debianLists(tmp)
+    const found = await aptCandidate(lists, 'libzookeeper-mt2')
+    if (!found) throw new Error(`no libzookeeper-mt2 ${versions.libzookeeper} in Debian's lists`)
+    const apt = (...args) => runToEnd('apt-get', [...lists, '-q', ...args], { cwd: tmp })
+    await apt('source', '--download-only', `zookeeper=${found}`)
+    await apt('download', ...packages)
+    const files = readdirSync(tmp)
+    mkdirSync(join(tmp, 'root'))
+    for (const deb of files.filter((file) => file.endsWith('.deb'))) {
+      await runToEnd('dpkg', ['-x', join(tmp, deb), join(tmp, 'root')])
+    }
+    mkdirSync(join(tmp, 'client'))
+    const source = files.find((file) => /\.orig\.tar\.\w+$/.test(file))
+    const wanted = [
+      '*/zookeeper-client-c/src',
+      '*/zookeeper-client-c/include',
+      '*/zookeeper-client-c/cmake_config.h.in',
+    ]
+    const into = ['-C', join(tmp, 'client'), '--strip-components=3', '--wildcards']
+    await runToEnd('tar', ['xf', join(tmp, source), ...into, ...wanted])
+    await runToEnd('tar', [
+      'xf',
+      join(tmp, source),
+      '-C',
+      tmp,
+      '--strip-components=5',
+      '--wildcards',
+      '*/zookeeper.jute',
+    ])
+    const compiler = ['-cp', join(jars, '*'), 'org.apache.jute.compiler.generated.Rcc', '-l', 'c']
+    await runToEnd('java', [...compiler, join(tmp, 'zookeeper.jute')], { cwd: join(tmp, 'client') })
+  })
+}
+
+/** Lists of Debian's packages and sources, beside the machine's own; needs no root. Answers with apt's options for them. */
+async function debianLists(tmp) {
+  const format = '$(SITE) $(CODENAME) $(COMPONENT) $(ORIGIN)'
+  const targets = await runToEnd('apt-get', ['indextargets', '--format', format, 'Created-By: Packages'])
+  const places = targets.split('\n').filter((line) => line.endsWith(' Debian'))
+  if (places.length === 0) throw new Error('no apt source of this machine is Debian')
+  const keys = '/usr/share/keyrings/debian-archive-keyring.gpg'
+  const signed = existsSync(keys) ? `[signed-by=${keys}] ` : ''
+  const sources = places.flatMap((place) => {
+    const [site, name, component] = place.split(' ')
+    return ['deb', 'deb-src'].map((kind) => `${kind} ${signed}${site} ${name} ${component}\n`)
+  })
+  writeFileSync(join(tmp, 'sources.list'), sources.join(''))
+  const settings = {
+    'Dir::Etc::sourcelist': join(tmp, 'sources.list'),
+    'Dir::Etc::sourceparts': '-',
+    'Dir::State::lists': join(tmp, 'lists'),
+    'Dir::Cache': join(tmp, 'apt'),
+  }
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  for (const folder of ['lists/partial', 'apt/archives/partial']) mkdirSync(join(tmp, folder), { recursive: true })
+  await runToEnd('apt-get', [...options, '-q', 'update'])
+  return options
 }
 
 /** The machine's own package lists if they know the package; else fresh ones beside it, which need no root. */

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { fetchJavaAdmin, runAdmin } from './admin/suite.mjs'
 import { runAudit } from './audit/suite.mjs'
+import { runCSecure } from './c-secure/suite.mjs'
 import { cacheRoot } from './cache.mjs'
 import { runEnsembles } from './ensemble/suite.mjs'
 import { runSecureEnsembles } from './ensemble-secure/suite.mjs'
@@ -17,6 +18,7 @@ import { runOverload } from './overload/suite.mjs'
 import { runPackage } from './package/suite.mjs'
 import {
   fetchCClient,
+  fetchCSource,
   fetchCurator,
   fetchGoClient,
   fetchJavaClient,
@@ -49,6 +51,7 @@ export const suites = [
   { name: 'old-clients', fetch: fetchOldClients, run: runOldClients },
   { name: 'zkcli-transcripts', fetch: fetchZkCli, runAlone: runTranscripts },
   { name: 'c', fetch: fetchCClient, program: cProgram, timeoutMs: 300_000 },
+  { name: 'c-secure', fetch: fetchCSource, runAlone: runCSecure },
   { name: 'kazoo', fetch: fetchKazoo, program: kazooProgram, timeoutMs: 600_000 },
   { name: 'go', fetch: fetchGoClient, program: goProgram, timeoutMs: 300_000 },
   { name: 'curator', fetch: fetchCurator, program: javaProgram('curator', 'CuratorMain'), timeoutMs: 600_000 },

@@ -2,7 +2,7 @@
  * The interop suite `sasl`: logins by SASL, DIGEST-MD5 and Kerberos, of the Java client and kazoo, on Apache's server and
  * on ours; and the same steps over the raw protocol on both, which must come to the same (logins.mjs).
  *
- * Debian's C client is built without SASL. Kerberos is MIT's, on loopback, with a realm of its own (kdc.mjs).
+ * The C client is tried in the suite `c-secure`. Kerberos is MIT's, on loopback, with a realm of its own (kdc.mjs).
  */
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'

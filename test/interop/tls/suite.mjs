@@ -3,7 +3,7 @@
  * each clientAuth, and everybody who has to stay outside; x509 ids on Apache's server and on ours; keys that are replaced
  * under working clients.
  *
- * Debian's C client is built without TLS: it has no zookeeper_init_ssl.
+ * The C client is tried in the suite `c-secure`.
  */
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
