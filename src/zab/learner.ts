@@ -428,7 +428,10 @@ export class Learner implements RoleCore, Upstream {
   private onUpToDate(): void {
     const { host } = this
     if (this.state !== 'acked') throw new ProtocolError('UPTODATE ahead of our acknowledgement', 0)
-    if (this.newConfig !== null && host.activate(this.newConfig, null, this.zxidSeen)) {
+    const { newConfig } = this
+    // A leader sends the last it has proposed. Of this epoch, that may still wait for its quorums: its commit will come.
+    const pending = newConfig !== null && newConfig.version > Math.max(this.zxidCommitted, makeZxid(this.epoch, 0))
+    if (newConfig !== null && !pending && host.activate(newConfig, null, this.zxidSeen)) {
       this.leave('our role or our leader is another in the new configuration')
       return
     }

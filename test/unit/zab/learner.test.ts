@@ -492,6 +492,21 @@ describe('reconfiguration, at a learner', () => {
     ])
   })
 
+  it('leaves a configuration that NEWLEADER brings, and that is only proposed in this epoch, to its commit', () => {
+    const lone = atSync(1, { zab })
+    const config = new TextEncoder().encode(text(EPOCH + 1, [1, 2, 3, 4]))
+    const sync = [packet('DIFF', 0), reconfig(1, [1, 2, 3, 4]), packet('NEWLEADER', EPOCH, config)]
+    expect(lone.receive(LINK, ...sync)).toEqual(['config 100000001 seen', 'append 100000001'])
+    lone.durable(EPOCH + 1)
+    expect(lone.configured()).toEqual(['save current 1'])
+    lone.saved('current', 1)
+    expect(lone.receive(LINK, UPTODATE).filter((line) => line.startsWith('config'))).toEqual([])
+    expect(lone.receive(LINK, packet('COMMITANDACTIVATE', EPOCH + 1, '0000000000000002'))).toEqual([
+      'config 100000001 committed',
+      'deliver 100000001',
+    ])
+  })
+
   it('looks again, if by that its leader is no voter', () => {
     const lone = atSync(1, { zab })
     const config = new TextEncoder().encode(text(EPOCH, [1, 3]))
