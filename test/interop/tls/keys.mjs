@@ -87,8 +87,9 @@ async function revoke(at) {
 export async function answerAbout(at, question) {
   const serial = (await openssl('x509', '-in', at('ocsp-good.pem'), '-noout', '-serial')).trim().split('=')[1]
   const revoked = readFileSync(at('index'), 'utf8')
-  writeFileSync(at('known'), `${revoked}V\t491231235959Z\t\t${serial}\tunknown\t/CN=ocsp-good\n`)
-  const by = ['-index', at('known'), '-CA', at('ca.pem'), '-rsigner', at('ca.pem'), '-rkey', at('ca.key')]
+  // A list for each question: another one may be answered meanwhile, and half a list knows nobody.
+  writeFileSync(`${question}.known`, `${revoked}V\t491231235959Z\t\t${serial}\tunknown\t/CN=ocsp-good\n`)
+  const by = ['-index', `${question}.known`, '-CA', at('ca.pem'), '-rsigner', at('ca.pem'), '-rkey', at('ca.key')]
   await openssl('ocsp', ...by, '-ndays', '1', '-reqin', question, '-respout', `${question}.answer`)
   return readFileSync(`${question}.answer`)
 }
