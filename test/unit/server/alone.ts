@@ -32,12 +32,16 @@ export class Alone implements MemberHost {
   readonly failures: Error[] = []
   now = 1000
   readonly network: Network
+  /** What is sent to the learner is a tree, no packets. */
+  private sendsTree = false
 
   constructor({ disk = new MemDisk(), sid = 1, servers = SERVERS, settings = '' }: AloneOptions = {}) {
     this.disk = disk
     this.network = {
       dial: () => {},
-      send: (link, bytes) => void this.sent.push(...(link === TREE_LINK ? packetTexts(bytes) : [])),
+      send: (link, bytes) => {
+        if (link === TREE_LINK) this.onSent(bytes)
+      },
       close: (link) => void this.closed.push(link),
       whenRoom: (_link, done) => done(),
       listen: () => {},
@@ -56,6 +60,16 @@ export class Alone implements MemberHost {
   connection = () => undefined
   want = () => {}
   config = (_quorum: Quorum, _committed: boolean, done: () => void) => done()
+  private onSent(bytes: Uint8Array): void {
+    if (this.sendsTree) {
+      this.sendsTree = !new TextDecoder('latin1').decode(bytes).endsWith('BenWasHere')
+      return
+    }
+    const texts = packetTexts(bytes)
+    this.sent.push(...texts)
+    this.sendsTree = texts.at(-1)?.startsWith('SNAP') === true
+  }
+
   failed(err: Error): void {
     this.failures.push(err)
   }
